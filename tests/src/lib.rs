@@ -1,0 +1,1 @@
+//! What the tests of the real daemon share: starting it, speaking to it, reading its counters.

@@ -1,0 +1,210 @@
+//! The configuration as the daemon uses it: plain values with their defaults, however they were given.
+
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// The port of a listen line that names none.
+pub const DEFAULT_PORT: u16 = 6969;
+
+/// Everything that an operator can set.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Config {
+    /// Where to listen, in the order given; empty: [`Config::listeners`] decides.
+    pub listen: Vec<Listen>,
+    /// What the daemon is and how it answers announces.
+    pub tracker: TrackerConfig,
+    /// Who may do what.
+    pub access: AccessConfig,
+    /// The UDP workers.
+    pub udp: UdpConfig,
+    /// The HTTP workers.
+    pub http: HttpConfig,
+    /// How much is written to standard error.
+    pub log_level: LogLevel,
+}
+
+/// One listen line: a transport on a socket address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// The address; port 0 lets the kernel choose one.
+    pub address: SocketAddr,
+    /// UDP only: how many workers share this address; `None`: all of them.
+    pub udp_workers: Option<u16>,
+}
+
+/// What a listen line speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// BEP 15 over UDP.
+    Udp,
+    /// HTTP over TCP.
+    Tcp,
+}
+
+/// The ways in that the daemon may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// The best that this host offers.
+    #[default]
+    Auto,
+    /// Ordinary sockets.
+    Socket,
+}
+
+/// Keys under `tracker.`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackerConfig {
+    /// The ways in.
+    pub mode: Mode,
+    /// The user to become after binding; `None`: `nobody` when started as root, else nobody new.
+    pub user: Option<String>,
+    /// The directory to chroot to (as root) or change to (otherwise) after binding.
+    pub rootdir: Option<PathBuf>,
+    /// Where `GET /` is redirected.
+    pub redirect_url: Option<String>,
+    /// Seconds until a client should announce again, before jitter.
+    pub interval_secs: u32,
+    /// The most seconds by which an interval is shortened or lengthened at random.
+    pub interval_jitter_secs: u32,
+    /// Seconds after its last announce when a peer is forgotten.
+    pub peer_timeout_secs: u32,
+    /// Seconds after its last announce when a torrent without peers is forgotten with its completed count.
+    pub torrent_timeout_secs: u32,
+    /// Peers in an answer when the client does not say.
+    pub peers_wanted_default: u16,
+    /// The most peers in an answer.
+    pub peers_wanted_max: u16,
+}
+
+impl Default for TrackerConfig {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Auto,
+            user: None,
+            rootdir: None,
+            redirect_url: None,
+            interval_secs: 30 * 60,
+            interval_jitter_secs: 3 * 60,
+            peer_timeout_secs: 45 * 60,
+            torrent_timeout_secs: 24 * 60 * 60,
+            peers_wanted_default: 50,
+            peers_wanted_max: 200,
+        }
+    }
+}
+
+/// Keys under `access.`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// Networks that may fetch statistics; empty: everyone may.
+    pub stats: Vec<IpNet>,
+    /// The path of the statistics, without its leading slash.
+    pub stats_path: String,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxy: Vec<IpNet>,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self { stats: Vec::new(), stats_path: "stats".to_owned(), proxy: Vec::new() }
+    }
+}
+
+/// Keys under `udp.`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UdpConfig {
+    /// Worker threads; 0: one per core.
+    pub workers: u16,
+    /// `SO_RCVBUF` of each socket in bytes; 0: the kernel's default.
+    pub receive_buffer_bytes: u32,
+    /// Whether a wrong connection id is answered with an error, for debugging.
+    pub lenient: bool,
+    /// Seconds for which a connection id holds, at least.
+    pub connection_id_lifetime_secs: u32,
+    /// Seconds between two new keys of the connection ids.
+    pub connection_id_rotation_secs: u32,
+}
+
+impl Default for UdpConfig {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            receive_buffer_bytes: 8 << 20,
+            lenient: false,
+            connection_id_lifetime_secs: 8 * 60,
+            connection_id_rotation_secs: 60 * 60,
+        }
+    }
+}
+
+/// Keys under `http.`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Worker threads; 0: one per core.
+    pub workers: u16,
+    /// Open connections of all workers; one more closes the oldest.
+    pub max_connections: u32,
+    /// Seconds for a whole request to arrive, and for an idle connection to send the next.
+    pub request_timeout_secs: u32,
+    /// Seconds for a client to take some bytes of an answer.
+    pub response_timeout_secs: u32,
+    /// The most bytes of a request line and its headers.
+    pub max_request_bytes: u32,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            max_connections: 16_384,
+            request_timeout_secs: 30,
+            response_timeout_secs: 60,
+            max_request_bytes: 16_384,
+        }
+    }
+}
+
+/// The least severe messages that are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    /// The daemon cannot go on.
+    Error,
+    /// Something is not as asked.
+    Warn,
+    /// What the daemon does.
+    #[default]
+    Info,
+    /// Why it does so.
+    Debug,
+}
+
+impl Config {
+    /// The listen lines, or, where none was given, UDP and TCP on port 6969 of every address of both families.
+    ///
+    /// The second value says whether the operator asked for them: only then is a family that this host does
+    /// not have an error.
+    pub fn listeners(&self) -> (Vec<Listen>, Asked) {
+        if !self.listen.is_empty() {
+            return (self.listen.clone(), Asked::ByOperator);
+        }
+        let every_address = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        let listen = [Transport::Udp, Transport::Tcp]
+            .into_iter()
+            .flat_map(|transport| every_address.map(|ip| (transport, SocketAddr::new(ip, DEFAULT_PORT))))
+            .map(|(transport, address)| Listen { transport, address, udp_workers: None })
+            .collect();
+        (listen, Asked::ByDefault)
+    }
+}
+
+/// Whether a thing was asked for or is what one gets without asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Named in the configuration or on the command line.
+    ByOperator,
+    /// Nobody named anything.
+    ByDefault,
+}

@@ -1,0 +1,156 @@
+//! What is counted, one set per worker thread: a worker writes its own set, and readers add the sets up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tracker_common::verdict::Verdict;
+
+/// How a request over HTTP ended: one per request, and each the index of its counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVerdict {
+    /// An announce, answered with peers.
+    AnnounceAnswered,
+    /// An announce, answered with a failure reason.
+    AnnounceRefused,
+    /// A scrape, answered with its rows.
+    ScrapeAnswered,
+    /// A scrape, answered with a failure reason.
+    ScrapeRefused,
+    /// Statistics, shown.
+    StatsShown,
+    /// Statistics, kept from an address outside `access.stats`.
+    StatsForbidden,
+    /// The root, redirected.
+    Redirected,
+    /// Nothing lives at this path.
+    NotFound,
+    /// Neither GET nor HEAD.
+    MethodRefused,
+    /// Not HTTP, or larger than the limits.
+    Malformed,
+    /// No whole request within the time limit.
+    TimedOut,
+}
+
+impl HttpVerdict {
+    /// Every verdict, in the order of the counters.
+    pub const ALL: [HttpVerdict; 11] = [
+        Self::AnnounceAnswered,
+        Self::AnnounceRefused,
+        Self::ScrapeAnswered,
+        Self::ScrapeRefused,
+        Self::StatsShown,
+        Self::StatsForbidden,
+        Self::Redirected,
+        Self::NotFound,
+        Self::MethodRefused,
+        Self::Malformed,
+        Self::TimedOut,
+    ];
+
+    /// The name under which the counter is published.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AnnounceAnswered => "announce_answered",
+            Self::AnnounceRefused => "announce_refused",
+            Self::ScrapeAnswered => "scrape_answered",
+            Self::ScrapeRefused => "scrape_refused",
+            Self::StatsShown => "stats_shown",
+            Self::StatsForbidden => "stats_forbidden",
+            Self::Redirected => "redirected",
+            Self::NotFound => "not_found",
+            Self::MethodRefused => "method_refused",
+            Self::Malformed => "malformed",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+/// Counters that one thread moves and any thread reads; aligned so that two workers share no cache line.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct CounterSet<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Default for CounterSet<N> {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; N])
+    }
+}
+
+impl<const N: usize> CounterSet<N> {
+    /// Adds to one counter. Only the thread that owns the set may call this: it costs no locked instruction.
+    pub fn add(&self, index: usize, count: u64) {
+        if let Some(counter) = self.0.get(index) {
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, index: usize) -> u64 {
+        self.0.get(index).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+}
+
+/// The UDP packets of one worker, by [`Verdict`].
+pub type UdpCounters = CounterSet<{ Verdict::COUNT }>;
+/// The HTTP requests of one worker, by [`HttpVerdict`].
+pub type HttpCounters = CounterSet<{ HttpVerdict::ALL.len() }>;
+
+/// Every worker's counters.
+#[derive(Debug, Default)]
+pub struct Counters {
+    udp: Vec<Arc<UdpCounters>>,
+    http: Vec<Arc<HttpCounters>>,
+}
+
+impl Counters {
+    /// Counters for as many workers of each kind, at zero.
+    pub fn for_workers(udp_workers: usize, http_workers: usize) -> Self {
+        Self {
+            udp: (0..udp_workers).map(|_| Arc::default()).collect(),
+            http: (0..http_workers).map(|_| Arc::default()).collect(),
+        }
+    }
+
+    /// The sets of the UDP workers, in the order of their numbers.
+    pub fn udp_workers(&self) -> &[Arc<UdpCounters>] {
+        &self.udp
+    }
+
+    /// The sets of the HTTP workers, in the order of their numbers.
+    pub fn http_workers(&self) -> &[Arc<HttpCounters>] {
+        &self.http
+    }
+
+    /// UDP packets of all workers that ended in this verdict.
+    pub fn udp(&self, verdict: Verdict) -> u64 {
+        self.udp.iter().map(|set| set.get(verdict.index())).sum()
+    }
+
+    /// HTTP requests of all workers that ended in this verdict.
+    pub fn http(&self, verdict: HttpVerdict) -> u64 {
+        self.http.iter().map(|set| set.get(verdict as usize)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counters, HttpVerdict};
+    use tracker_common::verdict::Verdict;
+
+    #[test]
+    fn every_http_verdict_is_the_index_of_its_own_counter() {
+        for (position, verdict) in HttpVerdict::ALL.iter().enumerate() {
+            assert_eq!(*verdict as usize, position);
+        }
+    }
+
+    #[test]
+    fn the_sets_of_all_workers_add_up() {
+        let counters = Counters::for_workers(2, 1);
+        counters.udp_workers()[0].add(Verdict::TooShort.index(), 3);
+        counters.udp_workers()[1].add(Verdict::TooShort.index(), 4);
+        counters.http_workers()[0].add(HttpVerdict::NotFound as usize, 5);
+        assert_eq!(counters.udp(Verdict::TooShort), 7);
+        assert_eq!(counters.udp(Verdict::ConnectAnswered), 0);
+        assert_eq!(counters.http(HttpVerdict::NotFound), 5);
+    }
+}

@@ -1,0 +1,110 @@
+//! Announce and scrape, the same for both protocols: no sockets, no clock, no bytes of a protocol.
+
+use crate::clock::Now;
+use crate::config::types::TrackerConfig;
+use crate::info_hash::InfoHash;
+use crate::peer_store::{PeerStore, PeersOut, Standing, SwarmCounts, Update};
+use std::net::SocketAddr;
+
+/// What a peer says has happened (BEP 3). Any other event is an ordinary announce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing, `started`, `paused` (BEP 21) or an unknown event.
+    Ordinary,
+    /// The download has finished.
+    Completed,
+    /// The peer leaves the swarm.
+    Stopped,
+}
+
+/// One announce, proven to come from its address.
+#[derive(Clone, Copy, Debug)]
+pub struct Announce {
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// Where other peers reach this one: the source address with the announced port. Port 0 is never stored.
+    pub peer: SocketAddr,
+    /// Bytes left to download; 0 makes a seeder.
+    pub bytes_left: u64,
+    /// What has happened.
+    pub event: Event,
+    /// Peers wanted; `None` leaves it to the tracker.
+    pub peers_wanted: Option<u32>,
+}
+
+/// The answer to an announce, beside the peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The swarm with the announcer in it.
+    pub counts: SwarmCounts,
+    /// Seconds until the client should announce again, jitter included.
+    pub interval_secs: u32,
+}
+
+impl Announced {
+    /// Seconds before which the client should not announce again (BEP 3, `min interval`).
+    pub const fn min_interval_secs(&self) -> u32 {
+        self.interval_secs / 2
+    }
+}
+
+/// The tracker: the rules of announce and scrape over the store of peers.
+#[derive(Debug)]
+pub struct Tracker {
+    store: PeerStore,
+    config: TrackerConfig,
+}
+
+impl Tracker {
+    /// An empty tracker.
+    pub fn new(config: TrackerConfig) -> Self {
+        Self { store: PeerStore::default(), config }
+    }
+
+    /// Takes an announce in and draws peers into `peers`, none for a peer that stops.
+    pub fn announce(
+        &self,
+        announce: &Announce,
+        now: Now,
+        random: &mut fastrand::Rng,
+        peers: &mut PeersOut<'_>,
+    ) -> Announced {
+        let standing = match (announce.event, announce.bytes_left) {
+            (Event::Stopped, _) => Standing::Stopped,
+            (_, 0) => Standing::Seeder,
+            _ => Standing::Leecher,
+        };
+        let update = Update {
+            info_hash: announce.info_hash,
+            peer: announce.peer,
+            standing,
+            completed: announce.event == Event::Completed,
+            peers_wanted: self.peers_wanted(announce.peers_wanted),
+        };
+        let counts = self.store.announce(&update, now, random, peers);
+        Announced { counts, interval_secs: self.interval_secs(random) }
+    }
+
+    /// The counts of a torrent, zeros where it is unknown.
+    pub fn scrape(&self, info_hash: &InfoHash) -> SwarmCounts {
+        self.store.scrape(info_hash).unwrap_or_default()
+    }
+
+    /// The store, for those who sweep it and those who count it.
+    pub fn store(&self) -> &PeerStore {
+        &self.store
+    }
+
+    fn peers_wanted(&self, wanted: Option<u32>) -> usize {
+        let most = usize::from(self.config.peers_wanted_max);
+        match wanted {
+            Some(wanted) => most.min(wanted as usize),
+            None => most.min(usize::from(self.config.peers_wanted_default)),
+        }
+    }
+
+    fn interval_secs(&self, random: &mut fastrand::Rng) -> u32 {
+        let jitter = self.config.interval_jitter_secs.min(self.config.interval_secs);
+        self.config.interval_secs - jitter + random.u32(0..=jitter.saturating_mul(2))
+    }
+}

@@ -1,0 +1,3 @@
+//! The commands of this repository: one file each, called as `cargo xtask COMMAND`.
+
+fn main() {}
