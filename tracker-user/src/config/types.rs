@@ -44,6 +44,16 @@ pub enum Transport {
     Tcp,
 }
 
+impl Transport {
+    /// The name in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
 /// The ways in that the daemon may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Mode {
