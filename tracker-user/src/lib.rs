@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod http;
 pub mod info_hash;
 pub mod peer_store;
 pub mod tracker;
