@@ -4,6 +4,7 @@ pub mod bind;
 pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod http;
 pub mod info_hash;
 pub mod ingress;
 pub mod peer_store;
