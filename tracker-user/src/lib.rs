@@ -6,3 +6,4 @@ pub mod counters;
 pub mod info_hash;
 pub mod peer_store;
 pub mod tracker;
+pub mod udp;
