@@ -26,13 +26,12 @@ pub struct SocketWorker {
     sockets: Vec<UdpSocket>,
     handler: Handler,
     counters: Arc<UdpCounters>,
-    batch: Batch,
 }
 
 impl SocketWorker {
     /// A worker that serves these sockets.
     pub fn new(sockets: Vec<UdpSocket>, handler: Handler, counters: Arc<UdpCounters>) -> Self {
-        Self { sockets, handler, counters, batch: Batch::new() }
+        Self { sockets, handler, counters }
     }
 
     /// Serves until the other end of `stop` is closed.
@@ -46,6 +45,8 @@ impl SocketWorker {
         for (number, socket) in self.sockets.iter().enumerate() {
             epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
         }
+        // Made here: the buffers belong to the thread that works with them.
+        let mut batch = Batch::new();
         let mut events = [EpollEvent::empty(); EVENTS];
         loop {
             let count = match epoll.wait(&mut events, EpollTimeout::NONE) {
@@ -58,17 +59,17 @@ impl SocketWorker {
                 if number == stop_number {
                     return Ok(());
                 }
-                self.drain(number);
+                self.drain(&mut batch, number);
             }
         }
     }
 
-    fn drain(&mut self, socket: usize) {
+    fn drain(&mut self, batch: &mut Batch, number: usize) {
         for _ in 0..BATCHES_IN_A_ROW {
-            match self.batch.receive(&self.sockets[socket]) {
+            match batch.receive(&self.sockets[number]) {
                 Ok(count) => {
-                    self.handle(count);
-                    let refused = self.batch.send(&self.sockets[socket]);
+                    self.handle(batch, count);
+                    let refused = batch.send(&self.sockets[number]);
                     self.counters.unsent.add(0, refused as u64);
                     if count < BATCH {
                         return;
@@ -85,15 +86,15 @@ impl SocketWorker {
         }
     }
 
-    fn handle(&mut self, count: usize) {
+    fn handle(&mut self, batch: &mut Batch, count: usize) {
         let now = Now::read();
         for slot in 0..count {
-            let packet = self.batch.packet(slot);
+            let packet = batch.packet(slot);
             let Some(source) = packet.source else { continue };
             let outcome = self.handler.handle(source, packet.payload, now, packet.answer);
             self.counters.verdicts.add(outcome.verdict().index(), 1);
             if let Outcome::Reply(_, len) = outcome {
-                self.batch.queue(slot, len);
+                batch.queue(slot, len);
             }
         }
     }
