@@ -161,16 +161,12 @@ fn answers_on_a_wildcard_leave_from(family: Family, wildcard: &str, asked: &[&st
     let arguments = ["-i", wildcard, "-P", "0", "-p", "0"];
     let tracker = Tracker::start_at(family, &arguments);
     for ip in asked {
-        let ip: IpAddr = ip.parse().unwrap();
+        let ip: IpAddr = ip.parse().expect("an address");
         let address = SocketAddr::new(ip, tracker.address().port());
-        let mut session = Session::new(UdpClient::new(family_loopback(ip), address));
+        let mut session = Session::new(UdpClient::new(family.loopback(), address));
         session.announce(&session.leecher(6881));
         session.row();
     }
-}
-
-fn family_loopback(ip: IpAddr) -> IpAddr {
-    if ip.is_ipv4() { "127.0.0.1".parse().unwrap() } else { "::1".parse().unwrap() }
 }
 
 #[test]

@@ -14,7 +14,8 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    fn loopback(self) -> IpAddr {
+    /// Where clients come from.
+    pub(crate) fn loopback(self) -> IpAddr {
         match self {
             Self::V4 => Ipv4Addr::LOCALHOST.into(),
             Self::V6 => Ipv6Addr::LOCALHOST.into(),
