@@ -2,9 +2,8 @@
 
 use crate::tracker::{Family, Session, Tracker, row, rules};
 use std::net::{IpAddr, SocketAddr};
-use tracker_common::wire::PROTOCOL_ID;
 use tracker_tests::udp_client::{
-    AnnounceRequest, INFO_HASH, UdpClient, connect_request, header, parse_connect, parse_scrape,
+    AnnounceRequest, INFO_HASH, PROTOCOL_ID, UdpClient, connect_request, header, parse_connect, parse_scrape,
     scrape_request,
 };
 
