@@ -2,12 +2,15 @@
 
 use crate::wire::{FAMILIES, Family, Wire, rules};
 use tracker_tests::packet::{Checksum, Udp};
-use tracker_tests::udp_client::{INFO_HASH, Row, connect_request, parse_scrape, scrape_request};
+use tracker_tests::udp_client::{
+    AnnounceRequest, INFO_HASH, Row, connect_request, parse_scrape, scrape_request,
+};
 
 rules! {
     a_udp_checksum_of_zero_is_accepted_over_ipv4,
     a_udp_checksum_of_zero_is_dropped_over_ipv6,
     nothing_is_answered_or_stored_for_a_wrong_udp_checksum,
+    a_checksum_left_to_the_card_is_accepted,
     a_payload_ends_where_the_udp_length_says,
     a_udp_length_beyond_the_packet_is_dropped,
     a_udp_length_below_8_is_dropped,
@@ -48,6 +51,25 @@ fn nothing_is_answered_or_stored_for_a_wrong_udp_checksum(wire: &mut Wire) {
         }
     }
     assert_eq!(wire.verdict("announce_answered"), 0);
+}
+
+/// Between virtual interfaces no card ever completes it: it arrives as a sum of the pseudo header alone.
+fn a_checksum_left_to_the_card_is_accepted(wire: &mut Wire) {
+    for family in FAMILIES {
+        let mut client = wire.client_of_stack(family);
+        let id = client.connect();
+        let announce = AnnounceRequest::new(id, 6881);
+        assert_eq!(client.announce(&announce).leechers, 1);
+        assert_eq!(client.scrape(id, &[INFO_HASH])[0].leechers, 1);
+        client.announce(&announce.event(3));
+        let right = Udp::new(client.address(), wire.tracker(family), &connect_request(7)).bytes();
+        client.ask(&connect_request(7));
+        let sent = wire.frame_of_client(|frame| {
+            let udp = frame.len().checked_sub(right.len())?;
+            (frame[udp + 8..] == right[8..]).then(|| frame[udp..].to_vec())
+        });
+        assert_ne!(sent[6..8], right[6..8], "a checksum that was completed proves nothing here");
+    }
 }
 
 fn a_payload_ends_where_the_udp_length_says(wire: &mut Wire) {

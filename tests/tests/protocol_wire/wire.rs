@@ -10,8 +10,8 @@ use tracker_tests::packet::{Frame, IpPacket, Ipv4, Ipv6, Mac, ReceivedUdp, Udp};
 use tracker_tests::packet_socket::{PacketSocket, compute_checksums_in_software};
 use tracker_tests::skip::is_root_or_skipped;
 use tracker_tests::udp_client::{
-    ANSWER_DEADLINE, AnnounceRequest, INFO_HASH, Row, connect_request, parse_connect, parse_scrape,
-    scrape_request,
+    ANSWER_DEADLINE, AnnounceRequest, INFO_HASH, Row, UdpClient, connect_request, parse_connect,
+    parse_scrape, scrape_request,
 };
 
 /// The interface of the daemon's host, for programs that are to be attached to it.
@@ -25,6 +25,9 @@ const CLIENT_MAC: Mac = [2, 0, 0, 0, 0, 2];
 const CLIENT_V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2);
 const CLIENT_PORT: u16 = 40_000;
+/// The addresses of the client's host itself, whose stack sends as stacks do.
+const CLIENT_HOST_V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 9);
+const CLIENT_HOST_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 9);
 
 /// The address family of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ pub(crate) fn check(mode: &[&str], rule: fn(&mut Wire)) {
 pub(crate) struct Wire {
     pub(crate) daemon: Daemon,
     pub(crate) tracker_host: Namespace,
+    client_host: Namespace,
     pub(crate) socket: PacketSocket,
     ids: [u64; 2],
     next_transaction_id: u32,
@@ -78,7 +82,8 @@ impl Wire {
         });
         let socket = client_host.run(|| PacketSocket::open(CLIENT_INTERFACE, ANSWER_DEADLINE));
         stay_on_this_core();
-        let mut wire = Self { daemon, tracker_host, socket, ids: [0; 2], next_transaction_id: 0x1000_0000 };
+        let next_transaction_id = 0x1000_0000;
+        let mut wire = Self { daemon, tracker_host, client_host, socket, ids: [0; 2], next_transaction_id };
         wire.ids = FAMILIES.map(|family| {
             let answer = wire.ask(family, &connect_request(7));
             parse_connect(&answer.payload, 7)
@@ -134,11 +139,15 @@ impl Wire {
     /// # Panics
     /// When none comes in time.
     pub(crate) fn receive_frame<T>(&self, wanted: impl Fn(&[u8]) -> Option<T>) -> T {
+        self.frame_from(TRACKER_MAC, wanted)
+    }
+
+    /// The socket sees the frames of both ends.
+    fn frame_from<T>(&self, source: Mac, wanted: impl Fn(&[u8]) -> Option<T>) -> T {
         let end = Instant::now() + ANSWER_DEADLINE;
         while Instant::now() < end {
-            let frame = self.socket.receive().expect("the daemon's host answers in time");
-            // Frames of the test itself come by here too.
-            if frame.get(6..12) == Some(&TRACKER_MAC)
+            let frame = self.socket.receive().expect("a frame comes in time");
+            if frame.get(6..12) == Some(&source)
                 && let Some(found) = wanted(&frame)
             {
                 return found;
@@ -156,6 +165,23 @@ impl Wire {
     pub(crate) fn ask(&self, family: Family, payload: &[u8]) -> ReceivedUdp {
         self.send(self.udp(family, payload).packet());
         self.receive()
+    }
+
+    /// A client on the stack of the client's host.
+    pub(crate) fn client_of_stack(&self, family: Family) -> UdpClient {
+        let address = match family {
+            Family::V4 => CLIENT_HOST_V4.into(),
+            Family::V6 => CLIENT_HOST_V6.into(),
+        };
+        self.client_host.run(|| UdpClient::new(address, self.tracker(family)))
+    }
+
+    /// The next frame that the client's host sends and `wanted` makes something of.
+    ///
+    /// # Panics
+    /// When none comes in time.
+    pub(crate) fn frame_of_client<T>(&self, wanted: impl Fn(&[u8]) -> Option<T>) -> T {
+        self.frame_from(CLIENT_MAC, wanted)
     }
 
     /// The connection id of the client.
@@ -216,14 +242,20 @@ fn connect(client_host: &Namespace, tracker_host: &Namespace) {
     let near = End { name: CLIENT_INTERFACE, mac: "02:00:00:00:00:02" };
     let far = End { name: TRACKER_INTERFACE, mac: "02:00:00:00:00:01" };
     client_host.join(&near, tracker_host, &far);
-    for (address, client, prefix) in [
-        (IpAddr::from(TRACKER_V4), IpAddr::from(CLIENT_V4), 24),
-        (IpAddr::from(TRACKER_V6), IpAddr::from(CLIENT_V6), 64),
+    for (tracker, client, client_stack, prefix) in [
+        (IpAddr::from(TRACKER_V4), IpAddr::from(CLIENT_V4), IpAddr::from(CLIENT_HOST_V4), "/24"),
+        (IpAddr::from(TRACKER_V6), IpAddr::from(CLIENT_V6), IpAddr::from(CLIENT_HOST_V6), "/64"),
     ] {
-        let nodad = if address.is_ipv6() { " nodad" } else { "" };
-        tracker_host.ip(&format!("address add {address}/{prefix} dev {TRACKER_INTERFACE}{nodad}"));
-        let neighbour = format!("{client} lladdr {} nud permanent", near.mac);
-        tracker_host.ip(&format!("neighbour add {neighbour} dev {TRACKER_INTERFACE}"));
+        let nodad = if tracker.is_ipv6() { " nodad" } else { "" };
+        tracker_host.ip(&format!("address add {tracker}{prefix} dev {}{nodad}", far.name));
+        client_host.ip(&format!("address add {client_stack}{prefix} dev {}{nodad}", near.name));
+        for (host, neighbour, interface, mac) in [
+            (tracker_host, client, far.name, near.mac),
+            (tracker_host, client_stack, far.name, near.mac),
+            (client_host, tracker, near.name, far.mac),
+        ] {
+            host.ip(&format!("neighbour add {neighbour} lladdr {mac} nud permanent dev {interface}"));
+        }
     }
 }
 
