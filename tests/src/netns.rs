@@ -3,6 +3,7 @@
 
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::process::Command;
 
@@ -51,6 +52,11 @@ impl Namespace {
         self.run(|| ip(arguments));
     }
 
+    /// Gives an interface of it one more address, which is good at once.
+    pub fn add_address(&self, interface: &str, address: IpAddr, prefix_len: u8) {
+        self.run(|| add_address(interface, address, prefix_len));
+    }
+
     /// A path under which other processes find it, for as long as it lives.
     fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
@@ -84,15 +90,27 @@ pub struct End<'a> {
     pub mac: &'a str,
 }
 
-/// Moves this thread to a network of its own that has only a loopback interface, which is up, with the address
-/// `fd00::2` beside the usual ones. Sockets, threads and processes that it makes from now on are there too.
+/// An address of the loopback interface that [`enter_own_loopback`] makes.
+pub const SECOND_LOOPBACK_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
+
+/// Moves this thread to a network of its own that has only a loopback interface, which is up, with
+/// [`SECOND_LOOPBACK_V6`] beside the usual addresses. Sockets, threads and processes that it makes from now on are there too.
 ///
 /// # Panics
 /// When this process may not.
 pub fn enter_own_loopback() {
     unshare(CloneFlags::CLONE_NEWNET).expect("root may make network namespaces");
     ip("link set lo up");
-    ip("address add fd00::2/128 dev lo nodad");
+    add_address("lo", SECOND_LOOPBACK_V6.into(), 128);
+}
+
+fn add_address(interface: &str, address: IpAddr, prefix_len: u8) {
+    let is_v6 = address.is_ipv6();
+    ip(&format!("address add {address}/{prefix_len} dev {interface}{}", if is_v6 { " nodad" } else { "" }));
+    if is_v6 {
+        // The kernel adds this route too, but when it comes to it: until then, nothing arrives.
+        ip(&format!("-6 route add local {address} dev {interface} table local"));
+    }
 }
 
 fn ip(arguments: &str) {
@@ -115,8 +133,8 @@ mod tests {
         let ends =
             [End { name: "left", mac: "02:00:00:00:00:01" }, End { name: "right", mac: "02:00:00:00:00:02" }];
         left.join(&ends[0], &right, &ends[1]);
-        left.ip("address add 10.0.0.1/24 dev left");
-        right.ip("address add 10.0.0.2/24 dev right");
+        left.add_address("left", "10.0.0.1".parse().unwrap(), 24);
+        right.add_address("right", "10.0.0.2".parse().unwrap(), 24);
         let receiver = right.run(|| UdpSocket::bind("10.0.0.2:0").unwrap());
         let sender = left.run(|| UdpSocket::bind("10.0.0.1:0").unwrap());
         sender.send_to(b"hello", receiver.local_addr().unwrap()).unwrap();

@@ -2,7 +2,7 @@
 
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 use std::ffi::CString;
-use std::io::{Error, Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -40,13 +40,21 @@ impl PacketSocket {
 
     /// The next frame, one of this interface's own included.
     ///
-    /// # Errors
+    /// # Panics
     /// When none comes in time.
-    pub fn receive(&self) -> Result<Vec<u8>, Error> {
+    pub fn receive(&self) -> Vec<u8> {
         let mut frame = vec![0; FRAME_LEN];
-        let length = (&self.socket).read(&mut frame)?;
-        frame.truncate(length);
-        Ok(frame)
+        loop {
+            match (&self.socket).read(&mut frame) {
+                Ok(length) => {
+                    frame.truncate(length);
+                    return frame;
+                }
+                // The kernel does not resume by itself what has a timeout (signal(7)).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("no frame in time: {error}"),
+            }
+        }
     }
 }
 

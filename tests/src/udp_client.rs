@@ -4,6 +4,7 @@
 //! nothing: an answer of another length, action or transaction id than the request asks for fails the test.
 //! The numbers of the protocol are written out again here: taken from the tracker, a wrong one would go unseen.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::time::Duration;
@@ -237,6 +238,26 @@ fn number(bytes: &[u8], range: Range<usize>) -> u32 {
     u32::from_be_bytes(bytes[range].try_into().expect("four bytes"))
 }
 
+/// The next datagram of a socket, and where it came from.
+///
+/// # Panics
+/// When none comes by [`ANSWER_DEADLINE`].
+pub fn receive_from(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    socket.set_read_timeout(Some(ANSWER_DEADLINE)).expect("the deadline is not zero");
+    let mut datagram = vec![0; RECEIVE_LEN];
+    loop {
+        match socket.recv_from(&mut datagram) {
+            Ok((length, source)) => {
+                datagram.truncate(length);
+                return (datagram, source);
+            }
+            // The kernel does not resume by itself what has a timeout (signal(7)).
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("no datagram in time: {error}"),
+        }
+    }
+}
+
 /// One client: a socket of its own, connected to the tracker.
 #[derive(Debug)]
 pub struct UdpClient {
@@ -249,7 +270,6 @@ impl UdpClient {
     pub fn new(address: IpAddr, tracker: SocketAddr) -> Self {
         let socket = UdpSocket::bind((address, 0)).expect("this host has the address and a free port");
         socket.connect(tracker).expect("the tracker's address has a route");
-        socket.set_read_timeout(Some(ANSWER_DEADLINE)).expect("the deadline is not zero");
         Self { socket, next_transaction_id: 0x1000_0000 }
     }
 
@@ -269,10 +289,7 @@ impl UdpClient {
     /// # Panics
     /// When none comes by [`ANSWER_DEADLINE`].
     pub fn receive(&self) -> Vec<u8> {
-        let mut answer = vec![0; RECEIVE_LEN];
-        let length = self.socket.recv(&mut answer).expect("the tracker answers in time");
-        answer.truncate(length);
-        answer
+        receive_from(&self.socket).0
     }
 
     /// Sends a payload as it is and gives the next answer.

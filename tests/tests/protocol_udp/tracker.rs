@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tracker_tests::daemon::Daemon;
-use tracker_tests::netns::enter_own_loopback;
+use tracker_tests::netns::{SECOND_LOOPBACK_V6, enter_own_loopback};
 use tracker_tests::skip::skipped;
 use tracker_tests::udp_client::{AnnounceRequest, Announced, INFO_HASH, Row, UdpClient};
 
@@ -95,7 +95,7 @@ impl Tracker {
     pub(crate) fn other_address(&self) -> Option<IpAddr> {
         match self.family {
             Family::V4 => Some(Ipv4Addr::new(127, 0, 0, 2).into()),
-            Family::V6 if self.has_own_loopback => Some(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2).into()),
+            Family::V6 if self.has_own_loopback => Some(SECOND_LOOPBACK_V6.into()),
             Family::V6 => {
                 skipped("a second IPv6 address: needs root");
                 None

@@ -1,9 +1,9 @@
 //! What else lives on the daemon's host: none of it may notice the daemon.
 
 use crate::wire::{FAMILIES, Family, Wire, rules};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use tracker_tests::packet::{Ipv4, Ipv6, internet_checksum};
-use tracker_tests::udp_client::connect_request;
+use tracker_tests::udp_client::{connect_request, receive_from};
 
 rules! {
     pings_are_answered_by_the_host,
@@ -96,18 +96,13 @@ fn other_udp_ports_get_what_is_sent_to_them(wire: &mut Wire) {
     for family in FAMILIES {
         let ip = wire.tracker(family).ip();
         let neighbour = wire.tracker_host.run(|| UdpSocket::bind((ip, 0)).expect("a free port"));
-        neighbour
-            .set_read_timeout(Some(tracker_tests::udp_client::ANSWER_DEADLINE))
-            .expect("the deadline is not zero");
         // What would be a good request to the daemon is just bytes to the one next door.
         for payload in [connect_request(1), wire.announce(family).payload(), b"x".to_vec()] {
             let mut udp = wire.udp(family, &payload);
             udp.destination = neighbour.local_addr().expect("the socket is bound");
             wire.send(udp.packet());
-            let mut bytes = [0; 2000];
-            let (length, source): (usize, SocketAddr) =
-                neighbour.recv_from(&mut bytes).expect("it arrives in time");
-            assert_eq!((&bytes[..length], source), (&payload[..], Wire::client(family)));
+            let (bytes, source) = receive_from(&neighbour);
+            assert_eq!((bytes, source), (payload, Wire::client(family)));
             neighbour.send_to(b"good day", source).expect("a way back");
             let answer = wire.receive();
             assert_eq!((&answer.payload[..], answer.source), (&b"good day"[..], udp.destination));

@@ -146,7 +146,7 @@ impl Wire {
     fn frame_from<T>(&self, source: Mac, wanted: impl Fn(&[u8]) -> Option<T>) -> T {
         let end = Instant::now() + ANSWER_DEADLINE;
         while Instant::now() < end {
-            let frame = self.socket.receive().expect("a frame comes in time");
+            let frame = self.socket.receive();
             if frame.get(6..12) == Some(&source)
                 && let Some(found) = wanted(&frame)
             {
@@ -242,13 +242,12 @@ fn connect(client_host: &Namespace, tracker_host: &Namespace) {
     let near = End { name: CLIENT_INTERFACE, mac: "02:00:00:00:00:02" };
     let far = End { name: TRACKER_INTERFACE, mac: "02:00:00:00:00:01" };
     client_host.join(&near, tracker_host, &far);
-    for (tracker, client, client_stack, prefix) in [
-        (IpAddr::from(TRACKER_V4), IpAddr::from(CLIENT_V4), IpAddr::from(CLIENT_HOST_V4), "/24"),
-        (IpAddr::from(TRACKER_V6), IpAddr::from(CLIENT_V6), IpAddr::from(CLIENT_HOST_V6), "/64"),
+    for (tracker, client, client_stack, prefix_len) in [
+        (IpAddr::from(TRACKER_V4), IpAddr::from(CLIENT_V4), IpAddr::from(CLIENT_HOST_V4), 24),
+        (IpAddr::from(TRACKER_V6), IpAddr::from(CLIENT_V6), IpAddr::from(CLIENT_HOST_V6), 64),
     ] {
-        let nodad = if tracker.is_ipv6() { " nodad" } else { "" };
-        tracker_host.ip(&format!("address add {tracker}{prefix} dev {}{nodad}", far.name));
-        client_host.ip(&format!("address add {client_stack}{prefix} dev {}{nodad}", near.name));
+        tracker_host.add_address(far.name, tracker, prefix_len);
+        client_host.add_address(near.name, client_stack, prefix_len);
         for (host, neighbour, interface, mac) in [
             (tracker_host, client, far.name, near.mac),
             (tracker_host, client_stack, far.name, near.mac),
