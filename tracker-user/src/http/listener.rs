@@ -6,11 +6,13 @@ use super::Service;
 use super::connection;
 use super::dispatch::Dispatcher;
 use crate::counters::HttpCounters;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,17 +106,26 @@ async fn accept(listener: TcpListener, worker: Rc<Worker>) {
             // The client was gone before it was accepted: nothing is wrong here.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                if !failing {
-                    log::warn!("accepting HTTP connections fails: {error}; trying on");
-                }
-                failing = true;
-                if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
-                    worker.connections.close_oldest();
+                // The kernel reserves the descriptor first, and so reports a shortage even if nobody waits.
+                if is_awaited(&listener) {
+                    if !failing {
+                        log::warn!("accepting HTTP connections fails: {error}; trying on");
+                    }
+                    failing = true;
+                    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+                        worker.connections.close_oldest();
+                    }
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// Whether a connection waits to be accepted.
+fn is_awaited(listener: &TcpListener) -> bool {
+    let mut waiting = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 fn admit(worker: &Rc<Worker>, stream: TcpStream, source: SocketAddr) {
@@ -144,13 +155,13 @@ impl Drop for Place {
 struct Connections {
     most: usize,
     open: RefCell<BTreeMap<u64, AbortHandle>>,
-    accepted: std::cell::Cell<u64>,
+    accepted: Cell<u64>,
     last_closed: Notify,
 }
 
 impl Connections {
     fn new(most: usize) -> Self {
-        Self { most, open: RefCell::default(), accepted: std::cell::Cell::new(0), last_closed: Notify::new() }
+        Self { most, open: RefCell::default(), accepted: Cell::new(0), last_closed: Notify::new() }
     }
 
     fn next_number(&self) -> u64 {
