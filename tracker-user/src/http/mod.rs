@@ -73,6 +73,11 @@ impl Service {
         })
     }
 
+    /// Every worker's counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// The open connections that one worker may have: its part of the whole.
     fn max_connections_of_a_worker(&self) -> usize {
         let workers = self.counters.http_workers().len().max(1);

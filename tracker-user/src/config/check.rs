@@ -1,0 +1,113 @@
+//! What no single value shows: settings that contradict each other. All contradictions are found at once.
+
+use super::draft::Draft;
+use super::finding::Finding;
+use super::types::Listen;
+
+/// The least time for which a client may use a connection id (BEP 15: one minute, and one more for its answer).
+const BEP_15_LIFETIME_SECS: u32 = 120;
+
+/// Every contradiction in a draft.
+pub(super) fn check(draft: &Draft) -> Vec<Finding> {
+    let checks = [intervals, peers_wanted, connection_ids, workers];
+    let mut findings = addresses_listed_twice(draft);
+    findings.extend(checks.iter().flat_map(|check| check(draft)));
+    findings
+}
+
+/// An address could be bound once only, or two sockets would share its packets in secret.
+fn addresses_listed_twice(draft: &Draft) -> Vec<Finding> {
+    let listen: Vec<_> = draft.listen_with_places().collect();
+    let same =
+        |one: &Listen, other: &Listen| one.transport == other.transport && one.address == other.address;
+    let repeats = listen.iter().enumerate().filter_map(|(index, (repeated, place))| {
+        let fixed_port = repeated.address.port() != 0;
+        let (_, first_place) =
+            listen[..index].iter().find(|(earlier, _)| fixed_port && same(earlier, repeated))?;
+        let transport = format!("{:?}", repeated.transport).to_lowercase();
+        let what = format!("{} is listed before ({first_place})", repeated.address);
+        Some(Finding::error(place, &format!("listen.{transport}"), what).mended_by("remove one of them"))
+    });
+    repeats.collect()
+}
+
+fn intervals(draft: &Draft) -> Vec<Finding> {
+    let tracker = &draft.config.tracker;
+    let (interval, jitter) = (tracker.interval_secs, tracker.interval_jitter_secs);
+    let mut findings = Vec::new();
+    if jitter >= interval {
+        findings.extend(disagreement(
+            draft,
+            &["tracker.interval_jitter_secs", "tracker.interval_secs"],
+            format!("a jitter of {jitter} s would turn an interval of {interval} s into none"),
+            "set tracker.interval_jitter_secs below tracker.interval_secs",
+        ));
+    }
+    let longest = u64::from(interval) + u64::from(jitter);
+    let timeout = tracker.peer_timeout_secs;
+    if u64::from(timeout) <= longest {
+        findings.extend(disagreement(
+            draft,
+            &["tracker.peer_timeout_secs", "tracker.interval_secs", "tracker.interval_jitter_secs"],
+            format!("peers are forgotten after {timeout} s, but announce as rarely as every {longest} s"),
+            "set tracker.peer_timeout_secs above tracker.interval_secs and its jitter together",
+        ));
+    }
+    findings
+}
+
+fn peers_wanted(draft: &Draft) -> Vec<Finding> {
+    let (default, max) = (draft.config.tracker.peers_wanted_default, draft.config.tracker.peers_wanted_max);
+    if default <= max {
+        return Vec::new();
+    }
+    let names = ["tracker.peers_wanted_default", "tracker.peers_wanted_max"];
+    let what = format!("a client that does not ask would get {default} peers, one that asks at most {max}");
+    let remedy = "set tracker.peers_wanted_default to no more than tracker.peers_wanted_max";
+    disagreement(draft, &names, what, remedy).into_iter().collect()
+}
+
+fn connection_ids(draft: &Draft) -> Vec<Finding> {
+    let udp = &draft.config.udp;
+    let (lifetime, rotation) = (udp.connection_id_lifetime_secs, udp.connection_id_rotation_secs);
+    let names = ["udp.connection_id_lifetime_secs", "udp.connection_id_rotation_secs"];
+    let mut findings = Vec::new();
+    if lifetime > rotation {
+        // Two keys are kept: an id outlives one rotation and dies with the second.
+        findings.extend(disagreement(
+            draft,
+            &names,
+            format!("ids hold for {lifetime} s, but their keys change every {rotation} s"),
+            "set udp.connection_id_lifetime_secs to no more than udp.connection_id_rotation_secs",
+        ));
+    }
+    if lifetime < BEP_15_LIFETIME_SECS {
+        let what =
+            format!("ids hold for {lifetime} s, but clients count on {BEP_15_LIFETIME_SECS} s (BEP 15)");
+        let finding = disagreement(draft, &names[..1], what, "set it to 120 or more");
+        findings.extend(finding.map(Finding::as_warning));
+    }
+    findings
+}
+
+fn workers(draft: &Draft) -> Vec<Finding> {
+    let running = draft.config.udp.workers;
+    let too_many = |listen: &Listen| listen.udp_workers.filter(|workers| running != 0 && *workers > running);
+    let findings = draft.listen_with_places().filter_map(|(listen, place)| {
+        let what = format!("{} should have {} workers of {running}", listen.address, too_many(listen)?);
+        let finding = Finding::error(place, "listen.udp", what).as_warning();
+        Some(finding.mended_by("udp.workers says how many there are"))
+    });
+    findings.collect()
+}
+
+/// An error at the first of the settings that was given: the others have their defaults.
+///
+/// None if one of them was refused: what it will be is not known.
+fn disagreement(draft: &Draft, names: &[&str], what: String, remedy: &str) -> Option<Finding> {
+    if names.iter().any(|name| draft.was_refused(name)) {
+        return None;
+    }
+    let (name, place) = names.iter().find_map(|name| Some((name, draft.place_of(name)?)))?;
+    Some(Finding::error(place, name, what).mended_by(remedy))
+}
