@@ -23,6 +23,7 @@ impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, read: Vec::new() }
     }
@@ -31,9 +32,19 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Sends as much as the other side takes; whether it took everything.
+    /// Sends as much as the other side takes before it closes; whether it took everything.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).is_ok()
+        match self.stream.write_all(bytes.as_ref()) {
+            Ok(()) => true,
+            Err(error) => {
+                assert_ne!(
+                    error.kind(),
+                    ErrorKind::WouldBlock,
+                    "neither taken nor closed within {DEADLINE:?}"
+                );
+                false
+            }
+        }
     }
 
     pub(crate) fn half_close(&mut self) {

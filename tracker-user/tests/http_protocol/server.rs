@@ -64,7 +64,7 @@ impl Server {
 
     fn get_with(&self, target: &str, headers: &str) -> Response {
         let mut client = self.connect();
-        client.send(&format!("GET {target} HTTP/1.1\r\nHost: tracker\r\n{headers}Connection: close\r\n\r\n"));
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: tracker\r\n{headers}Connection: close\r\n\r\n"));
         let response = client.response();
         assert!(client.is_closed(), "bytes behind the answer to {target}");
         response
