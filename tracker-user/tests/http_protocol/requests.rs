@@ -103,6 +103,20 @@ fn a_client_that_half_closes_is_still_answered() {
 }
 
 #[test]
+fn a_client_that_half_closes_before_it_takes_its_answers_gets_them_all() {
+    const REQUESTS: u64 = 10_000;
+    let server = Server::start();
+    let mut client = server.connect();
+    client.send("GET /stats?format=json HTTP/1.1\r\n\r\n".repeat(REQUESTS as usize));
+    client.half_close();
+    for _ in 0..REQUESTS {
+        assert_eq!(client.response().status(), 200);
+    }
+    assert!(client.is_closed());
+    assert_eq!(server.stop_and_count(), [(HttpVerdict::StatsShown, REQUESTS)]);
+}
+
+#[test]
 fn head_is_answered_with_the_length_of_the_body_but_without_it() {
     let server = Server::start();
     let target = "/scrape?info_hash=aaaaaaaaaaaaaaaaaaaa";
