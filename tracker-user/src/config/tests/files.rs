@@ -246,7 +246,7 @@ fn the_longest_connection_id_lifetime_is_what_its_tag_can_tell() {
 fn one_family_is_enough_for_a_port_on_every_address_alone() {
     let lacks = |text: &str| {
         let (config, _) = from_classic(text);
-        let (listeners, _) = config.listeners();
+        let listeners = config.listeners();
         listeners.iter().map(|listen| config.may_lack_family(listen)).collect::<Vec<_>>()
     };
     assert_eq!(lacks(""), [true; 4]);
