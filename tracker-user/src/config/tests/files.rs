@@ -225,6 +225,14 @@ fn settings_that_contradict_each_other_are_found_all_at_once() {
 }
 
 #[test]
+fn a_refused_value_is_not_said_to_contradict_others_too() {
+    let (_, findings) = from_classic("tracker.interval_secs 60\ntracker.interval_jitter_secs 1O\n");
+    let refused =
+        "t.conf:2: tracker.interval_jitter_secs: expected seconds between 0 and 86400, found \"1O\"";
+    assert_eq!(findings, [refused]);
+}
+
+#[test]
 fn the_longest_connection_id_lifetime_is_what_its_tag_can_tell() {
     let lifetime_slots = |seconds: u64| ((seconds * 1_000_000_000) >> 34) + 1;
     assert_eq!(lifetime_slots(1082), u64::from(tracker_common::connection_id::MAX_LIFETIME_SLOTS));
@@ -238,7 +246,7 @@ fn the_longest_connection_id_lifetime_is_what_its_tag_can_tell() {
 fn one_family_is_enough_for_a_port_on_every_address_alone() {
     let lacks = |text: &str| {
         let (config, _) = from_classic(text);
-        let (listeners, _) = config.listeners();
+        let listeners = config.listeners();
         listeners.iter().map(|listen| config.may_lack_family(listen)).collect::<Vec<_>>()
     };
     assert_eq!(lacks(""), [true; 4]);
