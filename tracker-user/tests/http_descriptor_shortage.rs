@@ -3,7 +3,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,8 @@ fn a_worker_without_file_descriptors_closes_its_oldest_connection_and_goes_on() 
     let tracker = Arc::new(Tracker::new(config.tracker.clone(), [1, 2]));
     let counters = Arc::new(Counters::for_workers(1, 1));
     let service = Service::new(tracker, counters.clone(), &config, Now::read()).unwrap();
-    let listener = http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let settings = WorkerSettings {

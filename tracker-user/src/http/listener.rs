@@ -7,7 +7,6 @@ use super::connection;
 use super::dispatch::Dispatcher;
 use crate::counters::HttpCounters;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, Socket, Type};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
@@ -20,8 +19,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, LocalSet};
 
-/// Connections that the kernel completes before they are accepted.
-const BACKLOG: i32 = 1024;
 /// How long requests that have begun may go on when the daemon stops.
 const GRACE: Duration = Duration::from_millis(500);
 /// The pause after a failed accept: a shortage of file descriptors must not become a loop that burns the core.
@@ -30,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What one worker is given.
 #[derive(Debug)]
 pub struct WorkerSettings {
-    /// Its own listening sockets, one for each address, from [`bind`].
+    /// Its own listening sockets, one for each address: non-blocking, and shared with `SO_REUSEPORT`.
     pub listeners: Vec<std::net::TcpListener>,
     /// What all workers share.
     pub service: Arc<Service>,
@@ -38,23 +35,6 @@ pub struct WorkerSettings {
     pub counters: Arc<HttpCounters>,
     /// Turns true when the worker is to stop.
     pub stop: watch::Receiver<bool>,
-}
-
-/// Opens a listening socket: non-blocking, and shared with `SO_REUSEPORT`, so that every worker has its own socket
-/// on the same address and the kernel spreads the connections. An IPv6 socket takes IPv6 alone.
-///
-/// # Errors
-/// Whatever the kernel has against it, above all that another program listens there.
-pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 /// Serves until `stop` turns true (or its sender is gone), then for half a second more what has begun. Blocks: it

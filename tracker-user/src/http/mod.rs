@@ -19,7 +19,7 @@ mod refusal;
 mod scrape;
 mod stats;
 
-pub use listener::{WorkerSettings, bind, run_worker};
+pub use listener::{WorkerSettings, run_worker};
 
 use crate::clock::Now;
 use crate::config::types::{AccessConfig, Config, HttpConfig};

@@ -1,7 +1,7 @@
 //! A worker on a thread of its own, with a tracker of its own, on a port of its own.
 
 use crate::client::{Client, Response};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::watch;
@@ -35,7 +35,8 @@ impl Server {
         let tracker = Arc::new(Tracker::new(config.tracker.clone(), [1, 2]));
         let counters = Arc::new(Counters::for_workers(1, 1));
         let service = Service::new(tracker.clone(), counters.clone(), &config, Now::read()).unwrap();
-        let listener = http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let settings = WorkerSettings {
