@@ -3,8 +3,9 @@
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
 use crate::info_hash::InfoHash;
-use crate::peer_store::{PeerStore, PeersOut, Standing, SwarmCounts, Update};
+use crate::peer_store::{PeerStore, PeersOut, Standing, SwarmCounts, Timeouts, Update};
 use std::net::SocketAddr;
+use tracker_common::siphash::Key;
 
 /// What a peer says has happened (BEP 3). Any other event is an ordinary announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +57,11 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// An empty tracker.
-    pub fn new(config: TrackerConfig) -> Self {
-        Self { store: PeerStore::default(), config }
+    /// An empty tracker. `key` is secret and random, see [`PeerStore::new`].
+    pub fn new(config: TrackerConfig, key: Key) -> Self {
+        let timeouts =
+            Timeouts { peer_secs: config.peer_timeout_secs, torrent_secs: config.torrent_timeout_secs };
+        Self { store: PeerStore::new(key, timeouts), config }
     }
 
     /// Takes an announce in and draws peers into `peers`, none for a peer that stops.
@@ -80,8 +83,9 @@ impl Tracker {
             standing,
             completed: announce.event == Event::Completed,
             peers_wanted: self.peers_wanted(announce.peers_wanted),
+            now_secs: now.seconds(),
         };
-        let counts = self.store.announce(&update, now, random, peers);
+        let counts = self.store.announce(&update, random, peers);
         Announced { counts, interval_secs: self.interval_secs(random) }
     }
 

@@ -1,8 +1,27 @@
-//! Every peer of every torrent, in memory. This first cut fixes the interface; it stores nothing yet.
+//! Every peer of every torrent, in memory, divided into shards with a lock each.
+//!
+//! The store knows no protocol, no socket and no clock. Time is what its callers say it is.
 
-use crate::clock::Now;
+mod expiry;
+mod peer;
+mod peer_table;
+mod peers_out;
+mod shard;
+mod swarm;
+#[cfg(test)]
+mod tests;
+
+pub use expiry::{Reached, Sweep, Timeouts};
+pub use peers_out::PeersOut;
+
 use crate::info_hash::InfoHash;
+use parking_lot::Mutex;
+use shard::{Shard, hash_of};
 use std::net::SocketAddr;
+use tracker_common::siphash::Key;
+
+/// Shards; a power of two. Enough that workers seldom meet, and that expiry holds little of the store at a time.
+const SHARDS: usize = 256;
 
 /// The three figures of one swarm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +32,13 @@ pub struct SwarmCounts {
     pub leechers: u32,
     /// Downloads completed since the torrent is known, once per peer.
     pub completed: u32,
+}
+
+impl SwarmCounts {
+    /// Seeders and leechers.
+    pub const fn peers(&self) -> u64 {
+        self.seeders as u64 + self.leechers as u64
+    }
 }
 
 /// What the whole store holds.
@@ -52,57 +78,59 @@ pub struct Update {
     pub completed: bool,
     /// The most peers to hand out.
     pub peers_wanted: usize,
+    /// When it was said, in seconds of the host's uptime.
+    pub now_secs: u32,
 }
 
-/// Room for the peers of an answer, in the form in which they are sent; a family without room gets none.
+/// A shard alone on its cache lines: two workers that lock neighbours do not disturb each other.
 #[derive(Debug)]
-pub struct PeersOut<'a> {
-    v4: &'a mut [u8],
-    v6: &'a mut [u8],
-    v4_len: usize,
-    v6_len: usize,
-}
-
-impl<'a> PeersOut<'a> {
-    /// Room for as many whole peers as fit each slice: 6 bytes an IPv4 peer, 18 bytes an IPv6 peer.
-    pub fn new(v4: &'a mut [u8], v6: &'a mut [u8]) -> Self {
-        Self { v4, v6, v4_len: 0, v6_len: 0 }
-    }
-
-    /// The IPv4 peers: 4 bytes address, 2 bytes port, big-endian (BEP 23).
-    pub fn v4(&self) -> &[u8] {
-        &self.v4[..self.v4_len]
-    }
-
-    /// The IPv6 peers: 16 bytes address, 2 bytes port, big-endian (BEP 7).
-    pub fn v6(&self) -> &[u8] {
-        &self.v6[..self.v6_len]
-    }
-}
+#[repr(align(128))]
+struct Padded(Mutex<Shard>);
 
 /// The store.
-#[derive(Debug, Default)]
-pub struct PeerStore {}
+#[derive(Debug)]
+pub struct PeerStore {
+    key: Key,
+    shards: Box<[Padded]>,
+    timeouts: Timeouts,
+}
 
 impl PeerStore {
+    /// An empty store. `key` is secret and random: it keeps an attacker from choosing info hashes that meet.
+    pub fn new(key: Key, timeouts: Timeouts) -> Self {
+        let shards = (0..SHARDS).map(|_| Padded(Mutex::new(Shard::new(key)))).collect();
+        Self { key, shards, timeouts }
+    }
+
     /// Draws peers into `peers`, then takes the update in; the counts are those afterwards.
     pub fn announce(
         &self,
-        _update: &Update,
-        _now: Now,
-        _random: &mut fastrand::Rng,
-        _peers: &mut PeersOut<'_>,
+        update: &Update,
+        random: &mut fastrand::Rng,
+        peers: &mut PeersOut<'_>,
     ) -> SwarmCounts {
-        SwarmCounts::default()
+        let hash = hash_of(self.key, &update.info_hash);
+        self.shard(hash).lock().announce(hash, update, random, peers)
     }
 
     /// The counts of a torrent; `None` where it is unknown.
-    pub fn scrape(&self, _info_hash: &InfoHash) -> Option<SwarmCounts> {
-        None
+    pub fn scrape(&self, info_hash: &InfoHash) -> Option<SwarmCounts> {
+        let hash = hash_of(self.key, info_hash);
+        self.shard(hash).lock().counts(hash, info_hash)
     }
 
-    /// What the whole store holds.
+    /// What the whole store holds, shard after shard: exact where nothing changes meanwhile.
     pub fn totals(&self) -> Totals {
-        Totals::default()
+        self.shards.iter().map(|shard| shard.0.lock().totals()).fold(Totals::default(), |sum, part| Totals {
+            torrents: sum.torrents + part.torrents,
+            peers: sum.peers + part.peers,
+            seeders: sum.seeders + part.seeders,
+            completed: sum.completed + part.completed,
+        })
+    }
+
+    /// The shard of a hash, by bits that the shard's own table uses neither as position nor as tag.
+    fn shard(&self, hash: u64) -> &Mutex<Shard> {
+        &self.shards[(hash >> 40) as usize % SHARDS].0
     }
 }

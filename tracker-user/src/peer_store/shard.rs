@@ -1,0 +1,158 @@
+//! One part of the torrents, behind one lock: a dense array of swarms and an index into it.
+
+use super::expiry::{Place, StepEnd};
+use super::peers_out::PeersOut;
+use super::swarm::Swarm;
+use super::{Standing, SwarmCounts, Timeouts, Totals, Update};
+use crate::info_hash::InfoHash;
+use hashbrown::HashTable;
+use tracker_common::siphash::{Key, siphash24};
+
+/// Arrays smaller than this are not worth shrinking.
+const SHRINK_ABOVE: usize = 64;
+
+/// The keyed hash of an info hash: info hashes are an attacker's to choose, collisions must not be.
+pub(super) fn hash_of(key: Key, info_hash: &InfoHash) -> u64 {
+    let mut words = [[0_u8; 8]; 3];
+    words.as_flattened_mut()[..info_hash.0.len()].copy_from_slice(&info_hash.0);
+    siphash24(key, words.map(u64::from_le_bytes))
+}
+
+/// One part of the torrents.
+#[derive(Debug)]
+pub(super) struct Shard {
+    key: Key,
+    /// Dense, so that expiry can walk it by position and stop anywhere.
+    swarms: Vec<Swarm>,
+    index: HashTable<u32>,
+    peers: u64,
+    seeders: u64,
+    completed: u64,
+}
+
+impl Shard {
+    pub(super) fn new(key: Key) -> Self {
+        Self { key, swarms: Vec::new(), index: HashTable::new(), peers: 0, seeders: 0, completed: 0 }
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        Totals {
+            torrents: self.swarms.len() as u64,
+            peers: self.peers,
+            seeders: self.seeders,
+            completed: self.completed,
+        }
+    }
+
+    pub(super) fn counts(&self, hash: u64, info_hash: &InfoHash) -> Option<SwarmCounts> {
+        self.position(hash, info_hash).map(|position| self.swarms[position].counts())
+    }
+
+    pub(super) fn announce(
+        &mut self,
+        hash: u64,
+        update: &Update,
+        random: &mut fastrand::Rng,
+        peers: &mut PeersOut<'_>,
+    ) -> SwarmCounts {
+        let position = match self.position(hash, &update.info_hash) {
+            Some(position) => position,
+            // Nothing is stored for these, so no torrent is made for them either.
+            None if update.standing == Standing::Stopped || update.peer.port() == 0 => {
+                return SwarmCounts::default();
+            }
+            None => self.insert(hash, update.info_hash),
+        };
+        let before = self.swarms[position].counts();
+        self.swarms[position].draw(update, random, peers);
+        self.swarms[position].update(update);
+        let after = self.recount(position, before);
+        if self.swarms[position].peers() == 0 && after.completed == 0 {
+            self.remove(position);
+        }
+        after
+    }
+
+    /// Walks backwards from `place` over at most `budget` peers and torrents, and forgets what has timed out.
+    ///
+    /// Removal moves the last element into the gap: walking backwards, that one has been looked at already.
+    pub(super) fn expire(
+        &mut self,
+        place: Place,
+        budget: usize,
+        timeouts: &Timeouts,
+        now_secs: u32,
+    ) -> StepEnd {
+        let mut place = place.within(self.swarms.len());
+        for _ in 0..budget {
+            let Some(position) = place.swarm.checked_sub(1) else {
+                self.give_back();
+                return StepEnd::Done;
+            };
+            let swarm = &mut self.swarms[position];
+            let before = swarm.counts();
+            match place.peer.min(swarm.peers()).checked_sub(1) {
+                Some(peer) => {
+                    swarm.expire(peer, timeouts, now_secs);
+                    place.peer = peer;
+                    self.recount(position, before);
+                }
+                None => {
+                    if swarm.is_forgettable(timeouts, now_secs) {
+                        self.remove(position);
+                    }
+                    place = Place::before(position);
+                }
+            }
+        }
+        StepEnd::More(place)
+    }
+
+    fn position(&self, hash: u64, info_hash: &InfoHash) -> Option<usize> {
+        let same = |position: &u32| self.swarms[*position as usize].info_hash == *info_hash;
+        self.index.find(hash, same).map(|position| *position as usize)
+    }
+
+    fn insert(&mut self, hash: u64, info_hash: InfoHash) -> usize {
+        let position = self.swarms.len();
+        self.swarms.push(Swarm::new(info_hash));
+        let (key, swarms) = (self.key, &self.swarms);
+        self.index
+            .insert_unique(hash, position as u32, |other| hash_of(key, &swarms[*other as usize].info_hash));
+        position
+    }
+
+    fn remove(&mut self, position: usize) {
+        let last = self.swarms.len() - 1;
+        let gone = hash_of(self.key, &self.swarms[position].info_hash);
+        if let Ok(found) = self.index.find_entry(gone, |other| *other as usize == position) {
+            found.remove();
+        }
+        if position != last {
+            let moved = hash_of(self.key, &self.swarms[last].info_hash);
+            if let Some(slot) = self.index.find_mut(moved, |other| *other as usize == last) {
+                *slot = position as u32;
+            }
+        }
+        let forgotten = self.swarms.swap_remove(position);
+        self.completed -= u64::from(forgotten.counts().completed);
+    }
+
+    /// Brings the shard's figures up to date after one swarm changed, and returns that swarm's.
+    fn recount(&mut self, position: usize, before: SwarmCounts) -> SwarmCounts {
+        let after = self.swarms[position].counts();
+        self.peers = self.peers + after.peers() - before.peers();
+        self.seeders = self.seeders + u64::from(after.seeders) - u64::from(before.seeders);
+        self.completed = self.completed + u64::from(after.completed) - u64::from(before.completed);
+        after
+    }
+
+    fn give_back(&mut self) {
+        let len = self.swarms.len();
+        if self.swarms.capacity() > SHRINK_ABOVE && len * 4 < self.swarms.capacity() {
+            self.swarms.shrink_to(len * 2);
+            let (key, swarms) = (self.key, &self.swarms);
+            self.index.shrink_to(len * 2, |other| hash_of(key, &swarms[*other as usize].info_hash));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! One torrent: its peers of both families, and what is remembered when they are gone.
+
+use super::peer::{AnyEntry, Entry, Stamp};
+use super::peer_table::{Audience, PeerTable};
+use super::peers_out::{Available, PeersOut};
+use super::{Standing, SwarmCounts, Timeouts, Update};
+use crate::info_hash::InfoHash;
+use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
+
+/// One torrent.
+#[derive(Debug)]
+pub(super) struct Swarm {
+    pub(super) info_hash: InfoHash,
+    v4: PeerTable<PEER_V4_LEN>,
+    v6: PeerTable<PEER_V6_LEN>,
+    completed: u32,
+    last_announce_secs: u32,
+}
+
+impl Swarm {
+    pub(super) fn new(info_hash: InfoHash) -> Self {
+        Self {
+            info_hash,
+            v4: PeerTable::default(),
+            v6: PeerTable::default(),
+            completed: 0,
+            last_announce_secs: 0,
+        }
+    }
+
+    pub(super) fn counts(&self) -> SwarmCounts {
+        SwarmCounts {
+            seeders: (self.v4.seeders() + self.v6.seeders()) as u32,
+            leechers: (self.v4.leechers() + self.v6.leechers()) as u32,
+            completed: self.completed,
+        }
+    }
+
+    pub(super) fn peers(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    /// Draws peers for the one who announces. Done before the update, so that nobody has to be filtered out.
+    pub(super) fn draw(&self, update: &Update, random: &mut fastrand::Rng, peers: &mut PeersOut<'_>) {
+        let audience = match update.standing {
+            Standing::Stopped => return,
+            Standing::Seeder => Audience::Seeder,
+            Standing::Leecher => Audience::Leecher,
+        };
+        let (own_v4, own_v6) = match AnyEntry::from(update.peer) {
+            AnyEntry::V4(entry) => (self.v4.position(&entry), None),
+            AnyEntry::V6(entry) => (None, self.v6.position(&entry)),
+        };
+        let available =
+            Available { v4: self.v4.available(audience, own_v4), v6: self.v6.available(audience, own_v6) };
+        let (v4, v6) = peers.share(update.peers_wanted, available);
+        self.v4.draw(audience, own_v4, v4, random);
+        self.v6.draw(audience, own_v6, v6, random);
+    }
+
+    /// Takes an update in. Port 0 cannot be reached, so it is never stored (and cannot be stopped either).
+    pub(super) fn update(&mut self, update: &Update) {
+        if update.peer.port() == 0 {
+            return;
+        }
+        self.last_announce_secs = self.last_announce_secs.max(update.now_secs);
+        let first_completion = match AnyEntry::from(update.peer) {
+            AnyEntry::V4(entry) => update_table(&mut self.v4, entry, update),
+            AnyEntry::V6(entry) => update_table(&mut self.v6, entry, update),
+        };
+        self.completed = self.completed.saturating_add(u32::from(first_completion));
+    }
+
+    /// Removes the peer at `place` if it has not been heard of for too long.
+    ///
+    /// Places count the peers of both families; only peers behind `place` change theirs.
+    pub(super) fn expire(&mut self, place: usize, timeouts: &Timeouts, now_secs: u32) {
+        match place.checked_sub(self.v4.len()) {
+            None => expire_in_table(&mut self.v4, place, timeouts, now_secs),
+            Some(place) => expire_in_table(&mut self.v6, place, timeouts, now_secs),
+        }
+    }
+
+    /// Whether nothing would be lost with this torrent: no peers, and no completed count that is still young.
+    pub(super) fn is_forgettable(&self, timeouts: &Timeouts, now_secs: u32) -> bool {
+        let idle_secs = now_secs.saturating_sub(self.last_announce_secs);
+        self.peers() == 0 && (self.completed == 0 || idle_secs >= timeouts.torrent_secs)
+    }
+}
+
+/// Returns whether this update is the peer's first completion.
+fn update_table<const N: usize>(table: &mut PeerTable<N>, entry: Entry<N>, update: &Update) -> bool {
+    let position = table.position(&entry);
+    if update.standing == Standing::Stopped {
+        if let Some(position) = position {
+            table.remove(position);
+        }
+        return false;
+    }
+    let seeder = update.standing == Standing::Seeder;
+    let had_completed = position.is_some_and(|position| table.stamp(position).completed());
+    let stamp = Stamp::new(update.now_secs, had_completed || update.completed);
+    match position {
+        Some(position) => table.renew(position, seeder, stamp),
+        None => table.insert(entry, seeder, stamp),
+    }
+    update.completed && !had_completed
+}
+
+fn expire_in_table<const N: usize>(
+    table: &mut PeerTable<N>,
+    position: usize,
+    timeouts: &Timeouts,
+    now_secs: u32,
+) {
+    if position < table.len() && table.stamp(position).age_secs(now_secs) >= timeouts.peer_secs {
+        table.remove(position);
+    }
+}
