@@ -28,7 +28,7 @@ const WEIGHT_CONNECT: u32 = 50;
 const WEIGHT_ANNOUNCE: u32 = 50;
 const WEIGHT_SCRAPE: u32 = 1;
 /// As many as keep the tracker from running dry while one worker polls them in turn.
-const SOCKETS: u32 = 4;
+const SOCKETS: u32 = 16;
 /// From which the load generator makes its info hashes.
 const INFO_HASH_SEED: u64 = 0xc3aa_8be6_17b3_acce;
 
