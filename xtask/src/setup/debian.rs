@@ -96,8 +96,8 @@ fn install(packages: &[&str]) -> Result<()> {
     update_lists()?;
     process::run(apt_get().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages))?;
     for (package, service) in UNWANTED_SERVICES {
-        if packages.contains(&package) && Path::new("/run/systemd/system").exists() {
-            process::run(Command::new("systemctl").args(["disable", "--now", service]))?;
+        if packages.contains(&package) && process::succeeds(Command::new("systemctl").arg("--version")) {
+            process::run(Command::new("systemctl").args(["disable", "--quiet", service]))?;
         }
     }
     Ok(())
