@@ -89,8 +89,15 @@ impl<const N: usize> CounterSet<N> {
     }
 }
 
-/// The UDP packets of one worker, by [`Verdict`].
-pub type UdpCounters = CounterSet<{ Verdict::COUNT }>;
+/// The UDP packets of one worker.
+#[derive(Debug, Default)]
+pub struct UdpCounters {
+    /// Packets received, by [`Verdict`]: each counts once.
+    pub verdicts: CounterSet<{ Verdict::COUNT }>,
+    /// Answers that the kernel refused to send.
+    pub unsent: CounterSet<1>,
+}
+
 /// The HTTP requests of one worker, by [`HttpVerdict`].
 pub type HttpCounters = CounterSet<{ HttpVerdict::ALL.len() }>;
 
@@ -122,7 +129,12 @@ impl Counters {
 
     /// UDP packets of all workers that ended in this verdict.
     pub fn udp(&self, verdict: Verdict) -> u64 {
-        self.udp.iter().map(|set| set.get(verdict.index())).sum()
+        self.udp.iter().map(|set| set.verdicts.get(verdict.index())).sum()
+    }
+
+    /// Answers over UDP that the kernel refused to send, of all workers.
+    pub fn udp_unsent(&self) -> u64 {
+        self.udp.iter().map(|set| set.unsent.get(0)).sum()
     }
 
     /// HTTP requests of all workers that ended in this verdict.
@@ -146,8 +158,8 @@ mod tests {
     #[test]
     fn the_sets_of_all_workers_add_up() {
         let counters = Counters::for_workers(2, 1);
-        counters.udp_workers()[0].add(Verdict::TooShort.index(), 3);
-        counters.udp_workers()[1].add(Verdict::TooShort.index(), 4);
+        counters.udp_workers()[0].verdicts.add(Verdict::TooShort.index(), 3);
+        counters.udp_workers()[1].verdicts.add(Verdict::TooShort.index(), 4);
         counters.http_workers()[0].add(HttpVerdict::NotFound as usize, 5);
         assert_eq!(counters.udp(Verdict::TooShort), 7);
         assert_eq!(counters.udp(Verdict::ConnectAnswered), 0);

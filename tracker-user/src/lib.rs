@@ -1,8 +1,15 @@
 //! opentracker-xdp: a BitTorrent tracker. The modules stand in the order in which a packet meets them.
 
+pub mod bind;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod counters;
+pub mod daemon;
+pub mod http;
 pub mod info_hash;
+pub mod ingress;
 pub mod peer_store;
+pub mod privileges;
 pub mod tracker;
+pub mod udp;

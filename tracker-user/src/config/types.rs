@@ -10,7 +10,7 @@ pub const DEFAULT_PORT: u16 = 6969;
 /// Everything that an operator can set.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Config {
-    /// Where to listen, in the order given; empty: [`Config::listeners`] decides.
+    /// Where to listen, UDP first, else in the order given; empty: [`Config::listeners`] decides.
     pub listen: Vec<Listen>,
     /// What the daemon is and how it answers announces.
     pub tracker: TrackerConfig,
@@ -42,6 +42,16 @@ pub enum Transport {
     Udp,
     /// HTTP over TCP.
     Tcp,
+}
+
+impl Transport {
+    /// The name in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 /// The ways in that the daemon may use.
@@ -197,6 +207,21 @@ impl Config {
             .map(|(transport, address)| Listen { transport, address, udp_workers: None })
             .collect();
         (listen, Asked::ByDefault)
+    }
+
+    /// Whether the tracker may start without this address because the host does not have its family.
+    ///
+    /// So it is with a port on every address of both families: one of them is enough then. An address of one
+    /// family alone was meant.
+    pub fn may_lack_family(&self, listen: &Listen) -> bool {
+        let (listeners, _) = self.listeners();
+        let other_family = |other: &Listen| {
+            other.transport == listen.transport
+                && other.address.ip().is_unspecified()
+                && other.address.port() == listen.address.port()
+                && other.address.is_ipv4() != listen.address.is_ipv4()
+        };
+        listen.address.ip().is_unspecified() && listeners.iter().any(other_family)
     }
 }
 

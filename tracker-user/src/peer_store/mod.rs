@@ -20,9 +20,6 @@ use shard::{Shard, hash_of};
 use std::net::SocketAddr;
 use tracker_common::siphash::Key;
 
-/// Shards; a power of two. Enough that workers seldom meet, and that expiry holds little of the store at a time.
-const SHARDS: usize = 256;
-
 /// The three figures of one swarm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SwarmCounts {
@@ -96,9 +93,12 @@ pub struct PeerStore {
 }
 
 impl PeerStore {
+    /// Parts with a lock each: enough that workers seldom meet, and that expiry holds little of the store.
+    pub const SHARDS: usize = 256;
+
     /// An empty store. `key` is secret and random: it keeps an attacker from choosing info hashes that meet.
     pub fn new(key: Key, timeouts: Timeouts) -> Self {
-        let shards = (0..SHARDS).map(|_| Padded(Mutex::new(Shard::new(key)))).collect();
+        let shards = (0..Self::SHARDS).map(|_| Padded(Mutex::new(Shard::new(key)))).collect();
         Self { key, shards, timeouts }
     }
 
@@ -131,6 +131,6 @@ impl PeerStore {
 
     /// The shard of a hash, by bits that the shard's own table uses neither as position nor as tag.
     fn shard(&self, hash: u64) -> &Mutex<Shard> {
-        &self.shards[(hash >> 40) as usize % SHARDS].0
+        &self.shards[(hash >> 40) as usize % Self::SHARDS].0
     }
 }

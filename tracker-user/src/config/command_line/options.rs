@@ -1,0 +1,173 @@
+//! The options, as the help shows them. Their order on the command line is not known here.
+
+use crate::config::absent::ABSENT_FEATURES;
+use crate::config::keys::Setting;
+use clap::{Arg, ArgAction, Command, builder::OsStringValueParser};
+
+/// The flag that only checks.
+pub(super) const CHECK_CONFIG: &str = "check-config";
+/// The flag that only prints.
+pub(super) const PRINT_CONFIG: &str = "print-config";
+
+const ADDRESSES: &str = "Addresses";
+const CONFIGURATION: &str = "Configuration";
+const TRACKER: &str = "Tracker";
+const INFORMATION: &str = "Information";
+
+const EXAMPLES: &str = "\
+Without any address, it listens on port 6969 of every address, HTTP and UDP, IPv4 and IPv6.
+Options count in their order: what stands behind a -f overrides that file. Addresses add up.
+
+Examples:
+  opentracker-xdp -f /etc/opentracker.conf     all from a file
+  opentracker-xdp -p 80 -P 6969                HTTP on port 80, UDP on 6969, on every address
+  opentracker-xdp -i 192.0.2.1 -p 80 -P 6969 -i 2001:db8::1 -P 6969
+                                               the same on one address, UDP alone on another
+  opentracker-xdp -f opentracker.conf --set tracker.interval_secs=900
+                                               one setting other than in the file
+  opentracker-xdp -f opentracker.conf --check-config
+                                               find everything wrong before a restart
+
+Exit codes: 0 done, 1 --check-config found an error, 2 it cannot start with this configuration.";
+
+/// An option with a meaning of its own, in place of a setting's.
+#[derive(Clone, Copy)]
+pub(super) enum OptionId {
+    Config,
+    Ip,
+    TcpPort,
+    UdpPort,
+    Set,
+}
+
+impl OptionId {
+    /// The long option, which is also its name within clap.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Ip => "ip",
+            Self::TcpPort => "tcp-port",
+            Self::UdpPort => "udp-port",
+            Self::Set => "set",
+        }
+    }
+}
+
+/// An option that sets one setting.
+pub(super) struct Shortcut {
+    pub(super) long: &'static str,
+    pub(super) setting: &'static str,
+    short: Option<char>,
+    value: &'static str,
+}
+
+pub(super) const SHORTCUTS: &[Shortcut] = &[
+    Shortcut { long: "redirect", setting: "tracker.redirect_url", short: Some('r'), value: "URL" },
+    Shortcut { long: "dir", setting: "tracker.rootdir", short: Some('d'), value: "DIR" },
+    Shortcut { long: "user", setting: "tracker.user", short: Some('u'), value: "USER" },
+    Shortcut { long: "access-stats", setting: "access.stats", short: Some('A'), value: "IP[/BITS]" },
+    Shortcut { long: "mode", setting: "tracker.mode", short: None, value: "MODE" },
+    Shortcut { long: "udp-workers", setting: "udp.workers", short: None, value: "N" },
+    Shortcut { long: "http-workers", setting: "http.workers", short: None, value: "N" },
+    Shortcut { long: "log-level", setting: "log.level", short: None, value: "LEVEL" },
+];
+
+/// An option as the operator wrote it, or could have.
+pub(super) fn shown(id: &str) -> String {
+    let short = match id {
+        "config" => Some('f'),
+        "ip" => Some('i'),
+        "tcp-port" => Some('p'),
+        "udp-port" => Some('P'),
+        _ => SHORTCUTS.iter().find(|shortcut| shortcut.long == id).and_then(|shortcut| shortcut.short),
+    };
+    match short {
+        Some(letter) => format!("-{letter}"),
+        None if id.len() == 1 => format!("-{id}"),
+        None => format!("--{id}"),
+    }
+}
+
+/// The program with all its options.
+pub(super) fn program() -> Command {
+    Command::new("opentracker-xdp")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A BitTorrent tracker for Linux, over UDP and HTTP; takes opentracker's options and files.")
+        .after_help(EXAMPLES)
+        .max_term_width(110)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args(configuration())
+        .args(addresses())
+        .args(SHORTCUTS.iter().map(shortcut))
+        .args(ABSENT_FEATURES.iter().filter_map(|feature| feature.option).map(absent))
+        .args(information())
+}
+
+fn configuration() -> [Arg; 4] {
+    let flag = |name| Arg::new(name).long(name).action(ArgAction::SetTrue).help_heading(CONFIGURATION);
+    [
+        repeatable(OptionId::Config.name(), "FILE", CONFIGURATION)
+            .short('f')
+            .help("Read a file here: TOML if its name ends in .toml, else opentracker's format"),
+        repeatable(OptionId::Set.name(), "KEY=VALUE", CONFIGURATION)
+            .help("Set any key of the configuration, such as http.workers=4"),
+        flag(CHECK_CONFIG).help("Find everything wrong with files and options, print it, and exit"),
+        flag(PRINT_CONFIG).help("Print the configuration as it takes effect, in TOML, and exit"),
+    ]
+}
+
+fn addresses() -> [Arg; 3] {
+    [
+        repeatable(OptionId::Ip.name(), "IP", ADDRESSES).short('i').help(
+            "The address of the -p and -P that follow; alone, it stands for its port 6969, HTTP and UDP",
+        ),
+        repeatable(OptionId::TcpPort.name(), "PORT", ADDRESSES)
+            .short('p')
+            .help("Listen for HTTP on this port of the last -i, or of every address"),
+        repeatable(OptionId::UdpPort.name(), "PORT", ADDRESSES)
+            .short('P')
+            .help("Listen for UDP on this port of the last -i, or of every address"),
+    ]
+}
+
+fn shortcut(shortcut: &Shortcut) -> Arg {
+    let setting = Setting::named(shortcut.setting);
+    let doc = setting.map(|setting| setting.doc.trim_end_matches('.')).unwrap_or_default();
+    let option = repeatable(shortcut.long, shortcut.value, TRACKER);
+    let option = shortcut.short.into_iter().fold(option, Arg::short);
+    option.help(format!("{doc} [{}]", shortcut.setting))
+}
+
+/// Known so that it can be refused by name.
+fn absent(option: &'static str) -> Arg {
+    let arg = repeatable(option, "VALUE", TRACKER).hide(true);
+    option.chars().fold(arg, Arg::short)
+}
+
+fn information() -> [Arg; 2] {
+    [
+        Arg::new("help")
+            .short('h')
+            .long("help")
+            .action(ArgAction::Help)
+            .help_heading(INFORMATION)
+            .help("Print this help"),
+        Arg::new("version")
+            .short('v')
+            .long("version")
+            .action(ArgAction::Version)
+            .help_heading(INFORMATION)
+            .help("Print the version"),
+    ]
+}
+
+/// An option with a value; values are parsed later, so that all that is wrong is found at once.
+fn repeatable(name: &'static str, value: &'static str, heading: &'static str) -> Arg {
+    let option = Arg::new(name)
+        .value_name(value)
+        .action(ArgAction::Append)
+        .value_parser(OsStringValueParser::new())
+        .help_heading(heading);
+    if name.len() > 1 { option.long(name) } else { option }
+}

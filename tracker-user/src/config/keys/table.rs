@@ -1,0 +1,337 @@
+//! The entries of the table of settings, in the order in which they are documented and printed.
+
+use super::{Kind, Setting, Shown};
+use crate::config::draft::Draft;
+use crate::config::types::{Config, LogLevel, Mode, Transport};
+use crate::config::values;
+use ipnet::IpNet;
+
+/// A day: clients that hear of a longer interval give the tracker up.
+const MAX_INTERVAL_SECS: u64 = 86_400;
+/// A week.
+const MAX_PEER_TIMEOUT_SECS: u64 = 604_800;
+/// A year.
+const MAX_TORRENT_TIMEOUT_SECS: u64 = 31_536_000;
+/// 63 slots of 2^34 ns are 1,082.3 s; see `tracker_common::connection_id::MAX_LIFETIME_SLOTS`.
+const MAX_CONNECTION_ID_LIFETIME_SECS: u64 = 1082;
+
+/// Every setting.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "listen.tcp_udp",
+        doc: "An address for both HTTP and UDP; repeatable; with no listen line: port 6969 of all addresses.",
+        kind: Kind::Listen,
+        example: "0.0.0.0:6969",
+        set: |draft, value| {
+            let address = values::socket_address(value)?;
+            draft.listen(Transport::Tcp, address);
+            draft.listen(Transport::Udp, address);
+            Ok(())
+        },
+        show: |_| Shown::Listen(Vec::new()),
+    },
+    Setting {
+        name: "listen.tcp",
+        doc: "An address for HTTP alone; repeatable; port 6969 if it names none, a free one for port 0.",
+        kind: Kind::Listen,
+        example: "192.0.2.1:80",
+        set: |draft, value| listen(draft, Transport::Tcp, value),
+        show: |config| listening(config, Transport::Tcp),
+    },
+    Setting {
+        name: "listen.udp.workers",
+        doc: "How many workers share each of the UDP addresses that follow; without it, all do.",
+        kind: Kind::ForNextListen,
+        example: "4",
+        set: |draft, value| {
+            store(&mut draft.udp_workers_of_next, values::workers_of_one_address(value).map(Some))
+        },
+        show: |_| Shown::Unset,
+    },
+    Setting {
+        name: "listen.udp",
+        doc: "An address for UDP alone; repeatable; port 6969 if it names none, a free one for port 0.",
+        kind: Kind::Listen,
+        example: "[2001:db8::1]:6969",
+        set: |draft, value| listen(draft, Transport::Udp, value),
+        show: |config| listening(config, Transport::Udp),
+    },
+    Setting {
+        name: "tracker.mode",
+        doc: "How packets come in: auto (the best that this host offers) or socket.",
+        kind: Kind::Text,
+        example: "",
+        set: |draft, value| store(&mut draft.config.tracker.mode, values::mode(value)),
+        show: |config| Shown::Text(mode_name(config.tracker.mode).to_owned()),
+    },
+    Setting {
+        name: "tracker.user",
+        doc: "The user to become once ports are bound; started as root it is nobody, unless this says root.",
+        kind: Kind::Text,
+        example: "nobody",
+        set: |draft, value| store(&mut draft.config.tracker.user, values::text(value, "a user").map(Some)),
+        show: |config| optional(config.tracker.user.clone()),
+    },
+    Setting {
+        name: "tracker.rootdir",
+        doc: "The directory to lock the tracker into (started as root) or to change to, once ports are bound.",
+        kind: Kind::Text,
+        example: "/var/lib/opentracker",
+        set: |draft, value| {
+            let path = values::text(value, "a directory").map(|path| Some(path.into()));
+            store(&mut draft.config.tracker.rootdir, path)
+        },
+        show: |config| optional(config.tracker.rootdir.as_ref().map(|path| path.to_string_lossy().into())),
+    },
+    Setting {
+        name: "tracker.redirect_url",
+        doc: "Where a browser that opens the tracker's root page is sent; without it, it gets a 404.",
+        kind: Kind::Text,
+        example: "https://tracker.example/",
+        set: |draft, value| {
+            store(&mut draft.config.tracker.redirect_url, values::redirect_url(value).map(Some))
+        },
+        show: |config| optional(config.tracker.redirect_url.clone()),
+    },
+    Setting {
+        name: "tracker.interval_secs",
+        doc: "Seconds after which a client should announce again: longer is less load and staler peers.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.tracker.interval_secs, seconds(value, 1, MAX_INTERVAL_SECS))
+        },
+        show: |config| number(config.tracker.interval_secs),
+    },
+    Setting {
+        name: "tracker.interval_jitter_secs",
+        doc: "The most seconds added to or taken off an interval at random, so that clients spread out.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.tracker.interval_jitter_secs, seconds(value, 0, MAX_INTERVAL_SECS))
+        },
+        show: |config| number(config.tracker.interval_jitter_secs),
+    },
+    Setting {
+        name: "tracker.peer_timeout_secs",
+        doc: "Seconds after its last announce when a peer is forgotten; longer than any interval.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.tracker.peer_timeout_secs, seconds(value, 1, MAX_PEER_TIMEOUT_SECS))
+        },
+        show: |config| number(config.tracker.peer_timeout_secs),
+    },
+    Setting {
+        name: "tracker.torrent_timeout_secs",
+        doc: "Seconds after its last announce when a torrent without peers loses its completed count.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.tracker.torrent_timeout_secs, seconds(value, 1, MAX_TORRENT_TIMEOUT_SECS))
+        },
+        show: |config| number(config.tracker.torrent_timeout_secs),
+    },
+    Setting {
+        name: "tracker.peers_wanted_default",
+        doc: "Peers in an answer to a client that does not say how many it wants.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.tracker.peers_wanted_default, peers(value, 0)),
+        show: |config| number(config.tracker.peers_wanted_default),
+    },
+    Setting {
+        name: "tracker.peers_wanted_max",
+        doc: "The most peers in an answer; over UDP also no more than one packet holds.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.tracker.peers_wanted_max, peers(value, 1)),
+        show: |config| number(config.tracker.peers_wanted_max),
+    },
+    Setting {
+        name: "access.stats",
+        doc: "A network that may read the statistics; repeatable; without it, everyone may.",
+        kind: Kind::List,
+        example: "192.0.2.0/24",
+        set: |draft, value| {
+            draft.config.access.stats.push(values::network(value)?);
+            Ok(())
+        },
+        show: |config| networks(&config.access.stats),
+    },
+    Setting {
+        name: "access.stats_path",
+        doc: "The path of the statistics; an unguessable one hides them.",
+        kind: Kind::Text,
+        example: "",
+        set: |draft, value| store(&mut draft.config.access.stats_path, values::stats_path(value)),
+        show: |config| Shown::Text(config.access.stats_path.clone()),
+    },
+    Setting {
+        name: "access.proxy",
+        doc: "A network of proxies whose X-Forwarded-For is believed; repeatable; anyone there can pose as anyone.",
+        kind: Kind::List,
+        example: "192.0.2.7",
+        set: |draft, value| {
+            draft.config.access.proxy.push(values::network(value)?);
+            Ok(())
+        },
+        show: |config| networks(&config.access.proxy),
+    },
+    Setting {
+        name: "udp.workers",
+        doc: "Threads that answer UDP; 0 for one per core.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.udp.workers, workers(value)),
+        show: |config| number(config.udp.workers),
+    },
+    Setting {
+        name: "udp.receive_buffer_bytes",
+        doc: "Room for packets that wait for a worker (SO_RCVBUF of each socket); 0 for the kernel's default.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.udp.receive_buffer_bytes, values::number(value, "bytes", 0..=1 << 30))
+        },
+        show: |config| number(config.udp.receive_buffer_bytes),
+    },
+    Setting {
+        name: "udp.lenient",
+        doc: "Whether a wrong connection id is answered with an error: for debugging, as its source may be forged.",
+        kind: Kind::Switch,
+        example: "",
+        set: |draft, value| store(&mut draft.config.udp.lenient, values::switch(value)),
+        show: |config| Shown::Switch(config.udp.lenient),
+    },
+    Setting {
+        name: "udp.connection_id_lifetime_secs",
+        doc: "Seconds for which a connection id holds: some clients keep one for over five minutes.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            let lifetime = seconds(value, 1, MAX_CONNECTION_ID_LIFETIME_SECS);
+            store(&mut draft.config.udp.connection_id_lifetime_secs, lifetime)
+        },
+        show: |config| number(config.udp.connection_id_lifetime_secs),
+    },
+    Setting {
+        name: "udp.connection_id_rotation_secs",
+        doc: "Seconds between new keys of the connection ids; at least the lifetime of an id.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.udp.connection_id_rotation_secs, seconds(value, 1, 604_800))
+        },
+        show: |config| number(config.udp.connection_id_rotation_secs),
+    },
+    Setting {
+        name: "http.workers",
+        doc: "Threads that answer HTTP; 0 for one per core.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.http.workers, workers(value)),
+        show: |config| number(config.http.workers),
+    },
+    Setting {
+        name: "http.max_connections",
+        doc: "Connections open at a time; one more closes the oldest.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.http.max_connections, values::number(value, "connections", 1..=1 << 20))
+        },
+        show: |config| number(config.http.max_connections),
+    },
+    Setting {
+        name: "http.request_timeout_secs",
+        doc: "Seconds for a whole request to arrive, and for an open connection to send the next one.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.http.request_timeout_secs, seconds(value, 1, 3600)),
+        show: |config| number(config.http.request_timeout_secs),
+    },
+    Setting {
+        name: "http.response_timeout_secs",
+        doc: "Seconds for a client to take some bytes of an answer before it is cut off.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.http.response_timeout_secs, seconds(value, 1, 3600)),
+        show: |config| number(config.http.response_timeout_secs),
+    },
+    Setting {
+        name: "http.max_request_bytes",
+        doc: "The most bytes of a request line and its headers.",
+        kind: Kind::Number,
+        example: "",
+        // hyper's buffer cannot be smaller.
+        set: |draft, value| {
+            store(&mut draft.config.http.max_request_bytes, values::number(value, "bytes", 8192..=1 << 20))
+        },
+        show: |config| number(config.http.max_request_bytes),
+    },
+    Setting {
+        name: "log.level",
+        doc: "How much is written to standard error: error, warn, info or debug.",
+        kind: Kind::Text,
+        example: "",
+        set: |draft, value| store(&mut draft.config.log_level, values::log_level(value)),
+        show: |config| Shown::Text(log_level_name(config.log_level).to_owned()),
+    },
+];
+
+fn store<T>(setting: &mut T, parsed: Result<T, String>) -> Result<(), String> {
+    *setting = parsed?;
+    Ok(())
+}
+
+fn seconds(text: &str, least: u64, most: u64) -> Result<u32, String> {
+    values::number(text, "seconds", least..=most)
+}
+
+fn peers(text: &str, least: u64) -> Result<u16, String> {
+    values::number(text, "peers", least..=2000)
+}
+
+fn workers(text: &str) -> Result<u16, String> {
+    values::number(text, "workers", 0..=1024)
+}
+
+fn listen(draft: &mut Draft, transport: Transport, value: &str) -> Result<(), String> {
+    draft.listen(transport, values::socket_address(value)?);
+    Ok(())
+}
+
+fn listening(config: &Config, transport: Transport) -> Shown {
+    let of_transport = config.listen.iter().filter(|listen| listen.transport == transport);
+    Shown::Listen(of_transport.map(|listen| (listen.address.to_string(), listen.udp_workers)).collect())
+}
+
+fn number(value: impl Into<u64>) -> Shown {
+    Shown::Number(value.into())
+}
+
+fn optional(value: Option<String>) -> Shown {
+    value.map_or(Shown::Unset, Shown::Text)
+}
+
+fn networks(networks: &[IpNet]) -> Shown {
+    Shown::List(networks.iter().map(ToString::to_string).collect())
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Auto => "auto",
+        Mode::Socket => "socket",
+    }
+}
+
+fn log_level_name(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+    }
+}

@@ -1,0 +1,130 @@
+//! From the text of a value to the value; an error says what is expected and what was found.
+
+use super::types::{DEFAULT_PORT, LogLevel, Mode};
+use ipnet::{IpNet, Ipv4Net};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+/// IPv4 addresses stand in the last 32 bits of the IPv6 addresses that map them (RFC 4291, section 2.5.5.2).
+const MAPPED_PREFIX_BITS: u8 = 96;
+
+/// The error of every parser: what would have been right, and what was there.
+pub(super) fn expected(wanted: &str, found: &str) -> String {
+    format!("expected {wanted}, found {found:?}")
+}
+
+/// A whole number of `unit` within a range.
+pub(super) fn number<T: TryFrom<u64>>(
+    text: &str,
+    unit: &str,
+    range: RangeInclusive<u64>,
+) -> Result<T, String> {
+    let parsed = text.parse::<u64>().ok().filter(|value| range.contains(value));
+    parsed
+        .and_then(|value| T::try_from(value).ok())
+        .ok_or_else(|| expected(&format!("{unit} between {} and {}", range.start(), range.end()), text))
+}
+
+/// A port of UDP or TCP; 0 lets the kernel choose.
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    number(text, "a port", 0..=u64::from(u16::MAX))
+}
+
+/// How many workers share an address.
+pub(super) fn workers_of_one_address(text: &str) -> Result<u16, String> {
+    number(text, "workers", 1..=1024)
+}
+
+/// `true` or `false`.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| expected("true or false", text))
+}
+
+/// Text of at least one character and without control characters.
+pub(super) fn text(text: &str, wanted: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(char::is_control) {
+        return Err(expected(wanted, text));
+    }
+    Ok(text.to_owned())
+}
+
+/// `A:P`, `A`, `[v6]:P`, `[v6]` or a bare IPv6 address; without a port, 6969.
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    let without_port = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let parsed = text
+        .parse::<SocketAddr>()
+        .or_else(|_| without_port.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)));
+    match parsed {
+        // A socket for IPv6 alone could not be bound to a mapped address.
+        Ok(SocketAddr::V6(v6)) if v6.ip().to_ipv4_mapped().is_some() => {
+            Ok(SocketAddr::new(v6.ip().to_canonical(), v6.port()))
+        }
+        Ok(address) => Ok(address),
+        Err(_) => {
+            Err(expected("an address such as 192.0.2.1, 192.0.2.1:80, 2001:db8::1 or [2001:db8::1]:80", text))
+        }
+    }
+}
+
+/// An address without a port.
+pub(super) fn ip_address(text: &str) -> Result<IpAddr, String> {
+    let parsed = text.parse::<IpAddr>().map(|ip| ip.to_canonical());
+    parsed.map_err(|_| expected("an address without a port, such as 192.0.2.1 or 2001:db8::1", text))
+}
+
+/// A network, or one address, without the bits behind its prefix.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network = parsed.map_err(|_| expected("a network such as 192.0.2.1 or 2001:db8::/32", text))?;
+    let mapped = match network {
+        IpNet::V6(v6) if v6.prefix_len() >= MAPPED_PREFIX_BITS => v6.addr().to_ipv4_mapped(),
+        _ => None,
+    };
+    let canonical = mapped
+        .and_then(|v4| Ipv4Net::new(v4, network.prefix_len() - MAPPED_PREFIX_BITS).ok())
+        .map_or(network, IpNet::V4);
+    Ok(canonical.trunc())
+}
+
+/// Where to send browsers. Nothing that could end the header line that it is put in.
+pub(super) fn redirect_url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let has_host = host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'));
+    if has_host && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    Err(expected("a URL that starts with http:// or https://, without blanks", text))
+}
+
+/// The path of the statistics without its leading slash, which must not hide the tracker's own.
+pub(super) fn stats_path(text: &str) -> Result<String, String> {
+    let path = text.trim_start_matches('/');
+    let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte));
+    let first_word = path.split(['.', '/']).next().unwrap_or_default();
+    if first_word.is_empty() || !plain || ["a", "announce", "scrape"].contains(&first_word) {
+        let wanted = "a path of letters, digits, and -_.~/ other than those of announce and scrape";
+        return Err(expected(wanted, text));
+    }
+    Ok(path.to_owned())
+}
+
+/// The ways in.
+pub(super) fn mode(text: &str) -> Result<Mode, String> {
+    match text {
+        "auto" => Ok(Mode::Auto),
+        "socket" => Ok(Mode::Socket),
+        "xsk" | "xdp" => Err(format!("expected auto or socket, found {text:?}: this build has no XDP")),
+        _ => Err(expected("auto or socket", text)),
+    }
+}
+
+/// The least severe messages that are written.
+pub(super) fn log_level(text: &str) -> Result<LogLevel, String> {
+    match text {
+        "error" => Ok(LogLevel::Error),
+        "warn" => Ok(LogLevel::Warn),
+        "info" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        _ => Err(expected("error, warn, info or debug", text)),
+    }
+}

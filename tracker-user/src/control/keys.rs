@@ -1,0 +1,34 @@
+//! The keys of the connection ids: where they come from, and how they are replaced.
+
+use crate::udp::SharedKeys;
+use arc_swap::ArcSwap;
+use getrandom::Error;
+use std::sync::Arc;
+use tracker_common::connection_id::Keys;
+use tracker_common::siphash::Key;
+
+/// A secret key from the kernel's randomness.
+///
+/// # Errors
+/// Where the kernel has none.
+pub fn random_key() -> Result<Key, Error> {
+    Ok([getrandom::u64()?, getrandom::u64()?])
+}
+
+/// Two fresh keys, ready to be shared.
+///
+/// # Errors
+/// Where the kernel has no randomness.
+pub fn fresh() -> Result<SharedKeys, Error> {
+    Ok(Arc::new(ArcSwap::from_pointee(Keys::new([random_key()?, random_key()?]))))
+}
+
+/// Makes new ids with a new key; those of the key before hold until the next rotation.
+///
+/// # Errors
+/// Where the kernel has no randomness; the keys are then as before.
+pub(super) fn rotate(keys: &SharedKeys) -> Result<(), Error> {
+    let rotated = keys.load().rotated(random_key()?);
+    keys.store(Arc::new(rotated));
+    Ok(())
+}

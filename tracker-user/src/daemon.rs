@@ -1,0 +1,189 @@
+//! The daemon's life: bind, give up privileges, start the workers, say so, wait, stop.
+
+use crate::bind::Bound;
+use crate::clock::Now;
+use crate::config::types::{Config, Mode, Transport};
+use crate::control::{self, End, Signals, keys};
+use crate::counters::Counters;
+use crate::http;
+use crate::ingress::SocketWorker;
+use crate::privileges;
+use crate::tracker::Tracker;
+use crate::udp::{Handler, IdPolicy, SharedKeys, WrongId};
+use anyhow::{Context, Result, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use sd_notify::NotifyState;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tracker_common::connection_id::Slot;
+
+/// Runs the tracker until it is told to stop.
+///
+/// # Errors
+/// Where it cannot start as it was told to, or a worker ends by itself.
+pub fn run(config: &Config) -> Result<()> {
+    raise_descriptor_limit();
+    let bound = Bound::bind(config)?;
+    privileges::give_up(&config.tracker)?;
+
+    let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
+    let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
+    let keys = keys::fresh().context("no randomness for connection ids")?;
+    let service = Arc::new(http::Service::new(Arc::clone(&tracker), counters, config, Now::read())?);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let signals = Signals::catch().context("cannot catch signals")?;
+        let (lost, lost_workers) = unbounded_channel();
+        let mut workers = Workers::new(lost);
+        workers.start_udp(bound.udp, || handler(config, &tracker, &keys), service.counters())?;
+        workers.start_http(bound.tcp, &service)?;
+        announce_readiness(config, &bound.addresses);
+
+        let end = control::run(config, &tracker, &keys, signals, lost_workers).await;
+        stopping(&end);
+        let stopped = workers.stop();
+        match end {
+            End::Asked(_) => stopped,
+            End::WorkerLost(name) => stopped.and_then(|()| bail!("worker {name} ended by itself")),
+        }
+    })
+}
+
+/// Every connection over HTTP takes a descriptor; what the administrator allows at most is meant to be used.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        log::warn!("the limit of open files stays where it is: {error}");
+    }
+}
+
+fn random_key() -> Result<tracker_common::siphash::Key> {
+    keys::random_key().context("no randomness for the key of the peer store")
+}
+
+fn handler(config: &Config, tracker: &Arc<Tracker>, keys: &SharedKeys) -> Handler {
+    let wrong_id = if config.udp.lenient { WrongId::Answered } else { WrongId::Dropped };
+    let lifetime_slots = Slot::lifetime(config.udp.connection_id_lifetime_secs);
+    Handler::new(Arc::clone(tracker), Arc::clone(keys), IdPolicy { lifetime_slots, wrong_id })
+}
+
+/// Says that requests are answered from now on, and where.
+fn announce_readiness(config: &Config, addresses: &[(Transport, SocketAddr)]) {
+    match config.tracker.mode {
+        Mode::Auto => {
+            log::info!("mode auto: packets come through sockets, since this build has no XDP program")
+        }
+        Mode::Socket => log::info!("mode socket: packets come through sockets"),
+    }
+    let places: Vec<String> =
+        addresses.iter().map(|(transport, address)| format!("{} {address}", transport.name())).collect();
+    log::info!("ready: {}", places.join(", "));
+    notify(NotifyState::Ready);
+}
+
+fn stopping(end: &End) {
+    match end {
+        End::Asked(signal) => log::info!("{signal}: stopping"),
+        End::WorkerLost(name) => log::error!("worker {name} ended by itself: stopping"),
+    }
+    notify(NotifyState::Stopping);
+}
+
+/// Tells systemd, where it asked to be told (`NOTIFY_SOCKET`, sd_notify(3)).
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        log::warn!("systemd could not be notified: {error}");
+    }
+}
+
+/// The threads that serve, and what stops them.
+struct Workers {
+    threads: Vec<(String, JoinHandle<std::io::Result<()>>)>,
+    /// Our ends of the sockets by which UDP workers are stopped: closing one wakes its worker.
+    udp_stops: Vec<UnixStream>,
+    http_stop: watch::Sender<bool>,
+    lost: UnboundedSender<String>,
+}
+
+impl Workers {
+    fn new(lost: UnboundedSender<String>) -> Self {
+        Self { threads: Vec::new(), udp_stops: Vec::new(), http_stop: watch::Sender::new(false), lost }
+    }
+
+    fn start_udp(
+        &mut self,
+        sockets: Vec<Vec<UdpSocket>>,
+        mut handler: impl FnMut() -> Handler,
+        counters: &Counters,
+    ) -> Result<()> {
+        for (number, (sockets, counters)) in sockets.into_iter().zip(counters.udp_workers()).enumerate() {
+            let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;
+            let worker = SocketWorker::new(sockets, handler(), Arc::clone(counters));
+            self.start(format!("udp-{number}"), move || worker.run(&stop))?;
+            self.udp_stops.push(our_end);
+        }
+        Ok(())
+    }
+
+    fn start_http(&mut self, listeners: Vec<Vec<TcpListener>>, service: &Arc<http::Service>) -> Result<()> {
+        let counters = service.counters().http_workers();
+        for (number, (listeners, counters)) in listeners.into_iter().zip(counters).enumerate() {
+            let settings = http::WorkerSettings {
+                listeners,
+                service: Arc::clone(service),
+                counters: Arc::clone(counters),
+                stop: self.http_stop.subscribe(),
+            };
+            self.start(format!("http-{number}"), || http::run_worker(settings))?;
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        name: String,
+        work: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let report = ReportEnd { name: name.clone(), lost: self.lost.clone() };
+        let guarded = move || {
+            let _report = report;
+            work()
+        };
+        let thread = thread::Builder::new().name(name.clone()).spawn(guarded);
+        self.threads.push((name, thread.context("cannot start a thread")?));
+        Ok(())
+    }
+
+    /// Stops all workers and waits for them.
+    fn stop(self) -> Result<()> {
+        drop(self.udp_stops);
+        // Nobody listens any more where every HTTP worker has ended already.
+        let _ = self.http_stop.send(true);
+        for (name, thread) in self.threads {
+            match thread.join() {
+                Ok(result) => result.with_context(|| format!("worker {name}"))?,
+                Err(_panic) => bail!("worker {name} panicked"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reports a worker's end however it comes, a panic too.
+struct ReportEnd {
+    name: String,
+    lost: UnboundedSender<String>,
+}
+
+impl Drop for ReportEnd {
+    fn drop(&mut self) {
+        // During a stop nobody asks any more.
+        let _ = self.lost.send(std::mem::take(&mut self.name));
+    }
+}

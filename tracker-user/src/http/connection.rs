@@ -1,0 +1,71 @@
+//! One TCP connection: as many requests as the client sends, each within the limits of time and size. Its failures
+//! are counted here, where the request they belong to never became one.
+
+use super::dispatch::Dispatcher;
+use crate::counters::HttpVerdict;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::ready;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_io_timeout::TimeoutStream;
+
+/// The library's own minimum; a smaller limit is kept by `max_header_size`.
+const MIN_BUFFER_BYTES: usize = 8192;
+
+/// Serves a connection until one side closes it, it is silent for too long, or the daemon stops.
+pub(super) async fn serve(
+    stream: TcpStream,
+    source: IpAddr,
+    dispatcher: Rc<Dispatcher>,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Without it an answer would merely come later.
+    let _ = stream.set_nodelay(true);
+    let http = dispatcher.http_config();
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(seconds(http.response_timeout_secs)));
+    let respond = service_fn(|request| ready(dispatcher.respond(source, &request)));
+    let request_bytes = http.max_request_bytes as usize;
+    // Pipelined answers are flushed one by one: aggregated, an answer waits for the rest of the request behind it.
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(seconds(http.request_timeout_secs))
+        .half_close(true)
+        .max_header_size(request_bytes)
+        .max_buf_size(request_bytes.max(MIN_BUFFER_BYTES))
+        .serve_connection(TokioIo::new(Box::pin(stream)), respond);
+    let end = tokio::select! {
+        biased;
+        end = &mut connection => end,
+        _ = stop.wait_for(|stop| *stop) => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    if let Err(error) = end
+        && let Some(verdict) = verdict_of(&error, &connection.into_parts().read_buf)
+    {
+        dispatcher.count(verdict);
+    }
+}
+
+/// How the request ended with which the connection broke, if there was one. `unread` are the bytes of it.
+fn verdict_of(error: &hyper::Error, unread: &[u8]) -> Option<HttpVerdict> {
+    let has_begun = unread.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
+    if error.is_timeout() {
+        has_begun.then_some(HttpVerdict::TimedOut)
+    } else if error.is_parse() || error.is_incomplete_message() {
+        Some(HttpVerdict::Malformed)
+    } else {
+        None
+    }
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds))
+}

@@ -1,0 +1,247 @@
+//! From a request to its endpoint, and from what the endpoint wrote to a response. Every request that arrives whole
+//! is counted here, once. It waits for nothing: an answer is made between two bytes.
+
+use super::Service;
+use super::announce::{self, AnnounceQuery, Peers};
+use super::client_ip::client_ip;
+use super::refusal::Refusal;
+use super::{scrape, stats};
+use crate::clock::Now;
+use crate::config::types::HttpConfig;
+use crate::counters::{HttpCounters, HttpVerdict};
+use crate::peer_store::PeersOut;
+use crate::tracker::Announce;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
+
+/// What one worker answers requests with.
+#[derive(Debug)]
+pub(super) struct Dispatcher {
+    service: Arc<Service>,
+    counters: Arc<HttpCounters>,
+    scratch: RefCell<Scratch>,
+}
+
+/// Used for one request and then for the next, so that a request allocates the body of its answer and no more.
+#[derive(Debug)]
+struct Scratch {
+    random: fastrand::Rng,
+    peers_v4: Vec<u8>,
+    peers_v6: Vec<u8>,
+    body: Vec<u8>,
+}
+
+/// What a path stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Announce,
+    Scrape,
+    Stats,
+    Root,
+    Nothing,
+}
+
+/// A response but for its body, which lies in the scratch buffer.
+#[derive(Debug)]
+struct Answer {
+    verdict: HttpVerdict,
+    status: StatusCode,
+    content_type: &'static str,
+    extra: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Answer {
+    const fn text(verdict: HttpVerdict, status: StatusCode) -> Self {
+        Self { verdict, status, content_type: "text/plain", extra: None }
+    }
+}
+
+impl Dispatcher {
+    /// For a worker that moves these counters.
+    pub(super) fn new(service: Arc<Service>, counters: Arc<HttpCounters>) -> Self {
+        let most_peers = usize::from(service.peers_wanted_max);
+        let scratch = Scratch {
+            random: fastrand::Rng::new(),
+            peers_v4: vec![0; most_peers * PEER_V4_LEN],
+            peers_v6: vec![0; most_peers * PEER_V6_LEN],
+            body: Vec::new(),
+        };
+        Self { service, counters, scratch: RefCell::new(scratch) }
+    }
+
+    /// The limits of connections.
+    pub(super) fn http_config(&self) -> &HttpConfig {
+        &self.service.http
+    }
+
+    /// Counts a request.
+    pub(super) fn count(&self, verdict: HttpVerdict) {
+        self.counters.add(verdict as usize, 1);
+    }
+
+    /// Answers a request from this TCP source. A body of the request is not looked at.
+    pub(super) fn respond<B>(
+        &self,
+        source: IpAddr,
+        request: &Request<B>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.body.clear();
+        let answer = self.answer(source, request, &mut scratch);
+        self.count(answer.verdict);
+        let mut response = Response::new(Full::new(Bytes::copy_from_slice(&scratch.body)));
+        *response.status_mut() = answer.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+        if answer.verdict == HttpVerdict::MethodRefused {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some((name, value)) = answer.extra {
+            headers.insert(name, value);
+        }
+        Ok(response)
+    }
+
+    fn answer<B>(&self, source: IpAddr, request: &Request<B>, scratch: &mut Scratch) -> Answer {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            scratch.body.extend_from_slice(b"only GET and HEAD are served here\n");
+            let allow = (header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            let answer = Answer::text(HttpVerdict::MethodRefused, StatusCode::METHOD_NOT_ALLOWED);
+            return Answer { extra: Some(allow), ..answer };
+        }
+        let client = client_ip(source, request.headers(), &self.service.access.proxy);
+        let query = request.uri().query().unwrap_or_default().as_bytes();
+        match endpoint(request.uri().path(), query, &self.service.access.stats_path) {
+            Endpoint::Announce => self.announce(client, query, scratch),
+            Endpoint::Scrape => self.scrape(query, scratch),
+            Endpoint::Stats => self.stats(client, query, scratch),
+            Endpoint::Root => self.root(scratch),
+            Endpoint::Nothing => not_found(scratch),
+        }
+    }
+
+    fn announce(&self, client: IpAddr, query: &[u8], scratch: &mut Scratch) -> Answer {
+        let query = match AnnounceQuery::parse(query) {
+            Ok(query) => query,
+            Err(refusal) => return refuse(refusal, HttpVerdict::AnnounceRefused, scratch),
+        };
+        let announce = Announce {
+            info_hash: query.info_hash,
+            peer: SocketAddr::new(client, query.port),
+            bytes_left: query.bytes_left,
+            event: query.event,
+            peers_wanted: query.peers_wanted,
+        };
+        let Scratch { random, peers_v4, peers_v6, body } = scratch;
+        let mut peers = PeersOut::new(peers_v4, peers_v6);
+        let announced = self.service.tracker.announce(&announce, Now::read(), random, &mut peers);
+        let peers = Peers { v4: peers.v4(), v6: peers.v6(), form: query.peer_form };
+        announce::write_answer(body, client, &announced, peers);
+        Answer::text(HttpVerdict::AnnounceAnswered, StatusCode::OK)
+    }
+
+    fn scrape(&self, query: &[u8], scratch: &mut Scratch) -> Answer {
+        match scrape::parse(query) {
+            Ok(info_hashes) => {
+                let tracker = &self.service.tracker;
+                scrape::write_answer(&mut scratch.body, &info_hashes, |info_hash| tracker.scrape(info_hash));
+                Answer::text(HttpVerdict::ScrapeAnswered, StatusCode::OK)
+            }
+            Err(refusal) => refuse(refusal, HttpVerdict::ScrapeRefused, scratch),
+        }
+    }
+
+    fn stats(&self, client: IpAddr, query: &[u8], scratch: &mut Scratch) -> Answer {
+        if !stats::allows(&self.service.access.stats, client) {
+            scratch.body.extend_from_slice(b"statistics are not shown to this address\n");
+            return Answer::text(HttpVerdict::StatsForbidden, StatusCode::FORBIDDEN);
+        }
+        match stats::parse(query) {
+            Ok(view) => {
+                let content_type = stats::write(&mut scratch.body, view, &self.service, Now::read());
+                Answer { content_type, ..Answer::text(HttpVerdict::StatsShown, StatusCode::OK) }
+            }
+            Err(unknown) => {
+                scratch.body.extend_from_slice(unknown.explanation().as_bytes());
+                Answer::text(HttpVerdict::NotFound, StatusCode::NOT_FOUND)
+            }
+        }
+    }
+
+    fn root(&self, scratch: &mut Scratch) -> Answer {
+        let Some(url) = &self.service.redirect else { return not_found(scratch) };
+        let location = (header::LOCATION, url.clone());
+        Answer { extra: Some(location), ..Answer::text(HttpVerdict::Redirected, StatusCode::FOUND) }
+    }
+}
+
+fn refuse(refusal: Refusal, verdict: HttpVerdict, scratch: &mut Scratch) -> Answer {
+    refusal.write(&mut scratch.body);
+    // Clients read the reason only where the status is 200.
+    Answer::text(verdict, StatusCode::OK)
+}
+
+fn not_found(scratch: &mut Scratch) -> Answer {
+    scratch.body.extend_from_slice(b"nothing is served at this path\n");
+    Answer::text(HttpVerdict::NotFound, StatusCode::NOT_FOUND)
+}
+
+/// What lives at a path. Beside `/announce` and `/scrape` every path that begins like them, with as many slashes as
+/// the client likes, and the root with a query: announce URLs in the wild are mistyped, and always have been served.
+fn endpoint(path: &str, query: &[u8], stats_path: &str) -> Endpoint {
+    if path.strip_prefix('/') == Some(stats_path) {
+        return Endpoint::Stats;
+    }
+    match path.trim_start_matches('/') {
+        "" if query.is_empty() => Endpoint::Root,
+        "" => Endpoint::Announce,
+        path if path.starts_with('a') => Endpoint::Announce,
+        path if path.starts_with("sc") => Endpoint::Scrape,
+        _ => Endpoint::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Endpoint, endpoint};
+
+    #[test]
+    fn every_path_has_its_endpoint() {
+        for (path, query, expected) in [
+            ("/announce", "x", Endpoint::Announce),
+            ("/announce", "", Endpoint::Announce),
+            ("/announce.php", "x", Endpoint::Announce),
+            ("//announce", "x", Endpoint::Announce),
+            ("/a", "x", Endpoint::Announce),
+            ("/announce%20", "x", Endpoint::Announce),
+            ("/", "info_hash=x", Endpoint::Announce),
+            ("/scrape", "x", Endpoint::Scrape),
+            ("/scrape", "", Endpoint::Scrape),
+            ("/sc", "x", Endpoint::Scrape),
+            ("/stats", "", Endpoint::Stats),
+            ("/stats", "mode=peer", Endpoint::Stats),
+            ("//stats", "", Endpoint::Nothing),
+            ("/stats/", "", Endpoint::Nothing),
+            ("/", "", Endpoint::Root),
+            ("/favicon.ico", "", Endpoint::Nothing),
+            ("/s", "x", Endpoint::Nothing),
+            ("/Announce", "x", Endpoint::Nothing),
+            ("*", "", Endpoint::Nothing),
+        ] {
+            assert_eq!(endpoint(path, query.as_bytes(), "stats"), expected, "{path}?{query}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_the_statistics_that_begins_like_an_announce_is_theirs() {
+        assert_eq!(endpoint("/admin", b"", "admin"), Endpoint::Stats);
+        assert_eq!(endpoint("/stats", b"", "admin"), Endpoint::Nothing);
+    }
+}

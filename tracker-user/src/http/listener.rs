@@ -1,0 +1,189 @@
+//! Where connections come in: listening sockets, and one worker that accepts on its share of them. A worker is one
+//! thread with everything of its own, so that no request waits for another core. An error of one connection never
+//! reaches another one, and none stops the worker.
+
+use super::Service;
+use super::connection;
+use super::dispatch::Dispatcher;
+use crate::counters::HttpCounters;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::{AbortHandle, LocalSet};
+
+/// Connections that the kernel completes before they are accepted.
+const BACKLOG: i32 = 1024;
+/// How long requests that have begun may go on when the daemon stops.
+const GRACE: Duration = Duration::from_millis(500);
+/// The pause after a failed accept: a shortage of file descriptors must not become a loop that burns the core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What one worker is given.
+#[derive(Debug)]
+pub struct WorkerSettings {
+    /// Its own listening sockets, one for each address, from [`bind`].
+    pub listeners: Vec<std::net::TcpListener>,
+    /// What all workers share.
+    pub service: Arc<Service>,
+    /// This worker's own counters: no other thread may add to them.
+    pub counters: Arc<HttpCounters>,
+    /// Turns true when the worker is to stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Opens a listening socket: non-blocking, and shared with `SO_REUSEPORT`, so that every worker has its own socket
+/// on the same address and the kernel spreads the connections. An IPv6 socket takes IPv6 alone.
+///
+/// # Errors
+/// Whatever the kernel has against it, above all that another program listens there.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Serves until `stop` turns true (or its sender is gone), then for half a second more what has begun. Blocks: it
+/// wants a thread of its own.
+///
+/// # Errors
+/// Only at the start, if the kernel refuses what the runtime needs.
+pub fn run_worker(settings: WorkerSettings) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    LocalSet::new().block_on(&runtime, serve(settings))
+}
+
+async fn serve(settings: WorkerSettings) -> io::Result<()> {
+    let WorkerSettings { listeners, service, counters, mut stop } = settings;
+    let worker = Rc::new(Worker {
+        connections: Connections::new(service.max_connections_of_a_worker()),
+        dispatcher: Rc::new(Dispatcher::new(service, counters)),
+        stop: stop.clone(),
+    });
+    let listeners: Vec<TcpListener> =
+        listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+    let accepting: Vec<AbortHandle> = listeners
+        .into_iter()
+        .map(|listener| tokio::task::spawn_local(accept(listener, worker.clone())).abort_handle())
+        .collect();
+    // An error says that the sender is gone, and with it whoever could ask to stop.
+    let _ = stop.wait_for(|stop| *stop).await;
+    accepting.iter().for_each(AbortHandle::abort);
+    // An error says that the time is over: what is still open is closed with the worker.
+    let _ = tokio::time::timeout(GRACE, worker.connections.all_closed()).await;
+    Ok(())
+}
+
+/// What the tasks of one worker share.
+struct Worker {
+    connections: Connections,
+    dispatcher: Rc<Dispatcher>,
+    stop: watch::Receiver<bool>,
+}
+
+async fn accept(listener: TcpListener, worker: Rc<Worker>) {
+    let mut failing = false;
+    loop {
+        match listener.accept().await {
+            Ok((stream, source)) => {
+                failing = false;
+                admit(&worker, stream, source);
+            }
+            // The client was gone before it was accepted: nothing is wrong here.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                if !failing {
+                    log::warn!("accepting HTTP connections fails: {error}; trying on");
+                }
+                failing = true;
+                if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+                    worker.connections.close_oldest();
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn admit(worker: &Rc<Worker>, stream: TcpStream, source: SocketAddr) {
+    let place = Place { number: worker.connections.next_number(), worker: worker.clone() };
+    let number = place.number;
+    let task = tokio::task::spawn_local(async move {
+        let worker = &place.worker;
+        connection::serve(stream, source.ip(), worker.dispatcher.clone(), worker.stop.clone()).await;
+    });
+    worker.connections.add(number, task.abort_handle());
+}
+
+/// A connection's place among the open ones, given back however the connection ends.
+struct Place {
+    number: u64,
+    worker: Rc<Worker>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.worker.connections.remove(self.number);
+    }
+}
+
+/// The open connections by age. When there is no room for one more, the oldest is closed for it: silent connections
+/// then cost an attacker a new one each time, and nobody who is served at once notices.
+struct Connections {
+    most: usize,
+    open: RefCell<BTreeMap<u64, AbortHandle>>,
+    accepted: std::cell::Cell<u64>,
+    last_closed: Notify,
+}
+
+impl Connections {
+    fn new(most: usize) -> Self {
+        Self { most, open: RefCell::default(), accepted: std::cell::Cell::new(0), last_closed: Notify::new() }
+    }
+
+    fn next_number(&self) -> u64 {
+        let number = self.accepted.get();
+        self.accepted.set(number + 1);
+        number
+    }
+
+    fn add(&self, number: u64, task: AbortHandle) {
+        if self.open.borrow().len() >= self.most {
+            self.close_oldest();
+        }
+        self.open.borrow_mut().insert(number, task);
+    }
+
+    fn close_oldest(&self) {
+        // Taken out first: a task that ends here and now would look for itself.
+        let oldest = self.open.borrow_mut().pop_first();
+        if let Some((_, task)) = oldest {
+            task.abort();
+        }
+    }
+
+    fn remove(&self, number: u64) {
+        let mut open = self.open.borrow_mut();
+        if open.remove(&number).is_some() && open.is_empty() {
+            self.last_closed.notify_one();
+        }
+    }
+
+    async fn all_closed(&self) {
+        while !self.open.borrow().is_empty() {
+            self.last_closed.notified().await;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The tracker over HTTP (BEP 3): sockets, HTTP and bencode around [`crate::tracker`], which decides. A request
+//! travels listener → connection → dispatch → one of the endpoints; what is read of it lies in `query` and
+//! `client_ip`, what is written in `bencode`. Nothing here keeps anything beyond the request, but for counters.
+//!
+//! One form that a few broken clients send is not served: a blank before the `?` as it is (`GET /announce
+//! ?info_hash=… HTTP/1.1`). It makes a request line of four words, which the HTTP library takes for malformed.
+//! The encoded blank (`/announce%20?…`) is served.
+
+mod announce;
+pub mod bencode;
+mod client_ip;
+mod connection;
+mod dispatch;
+mod listener;
+mod query;
+mod refusal;
+mod scrape;
+mod stats;
+
+pub use listener::{WorkerSettings, bind, run_worker};
+
+use crate::clock::Now;
+use crate::config::types::{AccessConfig, Config, HttpConfig};
+use crate::counters::Counters;
+use crate::tracker::Tracker;
+use hyper::header::HeaderValue;
+use std::sync::Arc;
+
+/// What all HTTP workers share.
+#[derive(Debug)]
+pub struct Service {
+    tracker: Arc<Tracker>,
+    counters: Arc<Counters>,
+    access: AccessConfig,
+    http: HttpConfig,
+    redirect: Option<HeaderValue>,
+    peers_wanted_max: u16,
+    started: Now,
+}
+
+/// `tracker.redirect_url` holds characters that no HTTP header may carry.
+#[derive(Debug, thiserror::Error)]
+#[error("tracker.redirect_url {0:?} holds characters that HTTP does not allow; percent-encode them")]
+pub struct BadRedirectUrl(String);
+
+impl Service {
+    /// What the workers need of the configuration; `started` is when the daemon did, for its uptime.
+    ///
+    /// # Errors
+    /// If the redirect cannot be sent as it is.
+    pub fn new(
+        tracker: Arc<Tracker>,
+        counters: Arc<Counters>,
+        config: &Config,
+        started: Now,
+    ) -> Result<Self, BadRedirectUrl> {
+        let redirect = config
+            .tracker
+            .redirect_url
+            .as_ref()
+            .map(|url| HeaderValue::from_str(url).map_err(|_| BadRedirectUrl(url.clone())))
+            .transpose()?;
+        Ok(Self {
+            tracker,
+            counters,
+            access: config.access.clone(),
+            http: config.http.clone(),
+            redirect,
+            peers_wanted_max: config.tracker.peers_wanted_max,
+            started,
+        })
+    }
+
+    /// Every worker's counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The open connections that one worker may have: its part of the whole.
+    fn max_connections_of_a_worker(&self) -> usize {
+        let workers = self.counters.http_workers().len().max(1);
+        (self.http.max_connections as usize / workers).max(1)
+    }
+}

@@ -1,0 +1,68 @@
+//! Why a tracker request cannot be served, as clients read it. All of it is the request's own fault and stays so.
+
+use super::bencode::Writer;
+use super::query::{BadEncoding, BadInfoHash};
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A `%` without two hexadecimal digits, in a key that counts.
+    BadEncoding,
+    /// No torrent is named.
+    InfoHashMissing,
+    /// A torrent's name is not 20 bytes.
+    InfoHashLength,
+    /// An announce names two torrents.
+    InfoHashRepeated,
+    /// No port, or none that can be connected to.
+    PortInvalid,
+}
+
+impl Refusal {
+    /// The words that a client shows.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::BadEncoding => "malformed percent-encoding",
+            Self::InfoHashMissing => "info_hash is missing",
+            Self::InfoHashLength => "info_hash must be 20 bytes",
+            Self::InfoHashRepeated => "info_hash is given more than once",
+            Self::PortInvalid => "port must be a number from 1 to 65535",
+        }
+    }
+
+    /// Writes the failure; `retry in` is `never`, because the same request fails for ever (BEP 31).
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out);
+        writer.dictionary();
+        writer.entry_bytes("failure reason", self.reason().as_bytes());
+        writer.entry_bytes("retry in", b"never");
+        writer.end();
+    }
+}
+
+impl From<BadEncoding> for Refusal {
+    fn from(BadEncoding: BadEncoding) -> Self {
+        Self::BadEncoding
+    }
+}
+
+impl From<BadInfoHash> for Refusal {
+    fn from(bad: BadInfoHash) -> Self {
+        match bad {
+            BadInfoHash::Encoding => Self::BadEncoding,
+            BadInfoHash::Length => Self::InfoHashLength,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    #[test]
+    fn a_refusal_has_its_literal_bytes() {
+        let mut out = Vec::new();
+        Refusal::InfoHashMissing.write(&mut out);
+        assert_eq!(out, b"d14:failure reason20:info_hash is missing8:retry in5:nevere");
+    }
+}

@@ -1,0 +1,160 @@
+//! The statistics page: what the tracker holds and what became of requests, for people and monitors. It only reads.
+
+use super::Service;
+use super::client_ip::contains;
+use super::query;
+use crate::clock::Now;
+use crate::counters::HttpVerdict;
+use crate::peer_store::Totals;
+use ipnet::IpNet;
+use serde::{Serialize, Serializer};
+use std::io::Write as _;
+use std::net::IpAddr;
+use tracker_common::verdict::Verdict;
+
+/// What a request wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// Peers and seeders in the four lines that MRTG reads.
+    Peers,
+    /// Everything, as one JSON object.
+    Json,
+}
+
+/// A view that does not exist, by the key that asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UnknownView {
+    /// `mode=`.
+    Mode,
+    /// `format=`.
+    Format,
+}
+
+impl UnknownView {
+    /// What there is instead.
+    pub(super) const fn explanation(self) -> &'static str {
+        match self {
+            Self::Mode => "no such mode; there is: mode=peer (the default), and format=json\n",
+            Self::Format => "no such format; there is: format=json, and plain text without this key\n",
+        }
+    }
+}
+
+/// Whether this address may see statistics: everyone may where no network is named.
+pub(super) fn allows(networks: &[IpNet], client: IpAddr) -> bool {
+    networks.is_empty() || contains(networks, client)
+}
+
+/// Reads which view a query asks for.
+pub(super) fn parse(query: &[u8]) -> Result<View, UnknownView> {
+    let mut view = View::Peers;
+    for (key, value) in query::pairs(query) {
+        match key.as_bytes() {
+            b"mode" if query::is(value, b"peer") != Ok(true) => return Err(UnknownView::Mode),
+            b"format" if query::is(value, b"json") != Ok(true) => return Err(UnknownView::Format),
+            b"format" => view = View::Json,
+            _ => {}
+        }
+    }
+    Ok(view)
+}
+
+/// Writes a view and returns its content type.
+pub(super) fn write(out: &mut Vec<u8>, view: View, service: &Service, now: Now) -> &'static str {
+    let totals = service.tracker.store().totals();
+    let uptime_secs = now.seconds().saturating_sub(service.started.seconds());
+    // Writing to memory cannot fail, and no key of the JSON is anything but a string.
+    match view {
+        View::Peers => {
+            let _ = write_peers(out, &totals, uptime_secs);
+            "text/plain"
+        }
+        View::Json => {
+            let _ = serde_json::to_writer(out, &Everything::new(service, &totals, uptime_secs));
+            "application/json"
+        }
+    }
+}
+
+fn write_peers(out: &mut Vec<u8>, totals: &Totals, uptime_secs: u32) -> std::io::Result<()> {
+    let Totals { torrents, peers, seeders, .. } = totals;
+    let hours = uptime_secs / 3600;
+    writeln!(out, "{peers}\n{seeders}\n{uptime_secs} seconds ({hours} hours)")?;
+    writeln!(out, "opentracker-xdp serves {torrents} torrents with {peers} peers, of them {seeders} seeders.")
+}
+
+#[derive(Serialize)]
+struct Everything<'a> {
+    version: &'static str,
+    uptime_secs: u32,
+    torrents: u64,
+    peers: u64,
+    seeders: u64,
+    leechers: u64,
+    completed: u64,
+    #[serde(serialize_with = "udp_verdicts")]
+    udp: &'a Service,
+    #[serde(serialize_with = "http_verdicts")]
+    http: &'a Service,
+}
+
+impl<'a> Everything<'a> {
+    fn new(service: &'a Service, totals: &Totals, uptime_secs: u32) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_secs,
+            torrents: totals.torrents,
+            peers: totals.peers,
+            seeders: totals.seeders,
+            leechers: totals.peers.saturating_sub(totals.seeders),
+            completed: totals.completed,
+            udp: service,
+            http: service,
+        }
+    }
+}
+
+fn udp_verdicts<S: Serializer>(service: &Service, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer
+        .collect_map(Verdict::ALL.iter().map(|verdict| (verdict.name(), service.counters.udp(*verdict))))
+}
+
+fn http_verdicts<S: Serializer>(service: &Service, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer
+        .collect_map(HttpVerdict::ALL.iter().map(|verdict| (verdict.name(), service.counters.http(*verdict))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{UnknownView, View, allows, parse, write_peers};
+    use crate::peer_store::Totals;
+
+    #[test]
+    fn a_query_names_its_view() {
+        assert_eq!(parse(b""), Ok(View::Peers));
+        assert_eq!(parse(b"mode=peer"), Ok(View::Peers));
+        assert_eq!(parse(b"format=json"), Ok(View::Json));
+        assert_eq!(parse(b"mode=peer&format=json&x=1"), Ok(View::Json));
+        assert_eq!(parse(b"mode=top10"), Err(UnknownView::Mode));
+        assert_eq!(parse(b"format=xml"), Err(UnknownView::Format));
+    }
+
+    #[test]
+    fn everyone_sees_statistics_until_a_network_is_named() {
+        let networks = ["192.0.2.0/24".parse().unwrap()];
+        assert!(allows(&[], "198.51.100.1".parse().unwrap()));
+        assert!(allows(&networks, "192.0.2.9".parse().unwrap()));
+        assert!(!allows(&networks, "198.51.100.1".parse().unwrap()));
+        assert!(!allows(&networks, "2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_text_is_two_figures_an_uptime_and_a_sentence() {
+        let mut out = Vec::new();
+        let totals = Totals { torrents: 3, peers: 20, seeders: 7, completed: 9 };
+        write_peers(&mut out, &totals, 7322).unwrap();
+        let expected = "20\n7\n7322 seconds (2 hours)\nopentracker-xdp serves 3 torrents with 20 peers, \
+                        of them 7 seeders.\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}

@@ -1,0 +1,7 @@
+//! The ways in: how packets reach [`crate::udp`] and how its answers leave.
+
+mod batch;
+mod destination;
+mod socket_worker;
+
+pub use socket_worker::SocketWorker;

@@ -1,0 +1,76 @@
+//! Giving up what only the start needed: after binding, before any thread or packet.
+
+use crate::config::types::TrackerConfig;
+use nix::errno::Errno;
+use nix::unistd::{Uid, User, chdir, chroot, setgid, setgroups, setuid};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Who the daemon becomes when it is started as root and nothing else is said.
+const DEFAULT_USER: &str = "nobody";
+
+/// Why privileges could not be given up; the daemon does not run with more than was asked for.
+#[derive(Debug, Error)]
+pub enum PrivilegeError {
+    /// No such user.
+    #[error("there is no user {0:?}; name another with -u or tracker.user")]
+    UnknownUser(String),
+    /// The user database could not be read.
+    #[error("cannot look up user {0:?}: {1}")]
+    Lookup(String, Errno),
+    /// Only root becomes somebody else.
+    #[error("cannot become {0:?}: only root can; start as root, or leave out -u and tracker.user")]
+    NotRoot(String),
+    /// The directory cannot be entered.
+    #[error("cannot {0} to {1}: {2}; check -d or tracker.rootdir")]
+    Directory(&'static str, PathBuf, Errno),
+    /// The kernel refuses one of the steps.
+    #[error("cannot give up root ({0}): {1}")]
+    Step(&'static str, Errno),
+}
+
+/// Enters `tracker.rootdir` and becomes `tracker.user`.
+///
+/// # Errors
+/// Where any step fails; some may have been taken by then, so the caller must end.
+pub fn give_up(config: &TrackerConfig) -> Result<(), PrivilegeError> {
+    let is_root = Uid::effective().is_root();
+    // The user database is not there any more after a chroot.
+    let user = user_to_become(config, is_root)?;
+    if let Some(directory) = &config.rootdir {
+        enter(directory, is_root)?;
+    }
+    if let Some(user) = user
+        && is_root
+    {
+        setgroups(&[user.gid]).map_err(|error| PrivilegeError::Step("setgroups", error))?;
+        setgid(user.gid).map_err(|error| PrivilegeError::Step("setgid", error))?;
+        setuid(user.uid).map_err(|error| PrivilegeError::Step("setuid", error))?;
+        log::info!("running as {}", user.name);
+    }
+    Ok(())
+}
+
+fn user_to_become(config: &TrackerConfig, is_root: bool) -> Result<Option<User>, PrivilegeError> {
+    let name = match &config.user {
+        Some(name) => name.as_str(),
+        None if is_root => DEFAULT_USER,
+        None => return Ok(None),
+    };
+    let found = User::from_name(name).map_err(|error| PrivilegeError::Lookup(name.to_owned(), error))?;
+    let user = found.ok_or_else(|| PrivilegeError::UnknownUser(name.to_owned()))?;
+    if !is_root && user.uid != Uid::effective() {
+        return Err(PrivilegeError::NotRoot(name.to_owned()));
+    }
+    Ok(Some(user))
+}
+
+fn enter(directory: &Path, is_root: bool) -> Result<(), PrivilegeError> {
+    let failed = |what| move |error| PrivilegeError::Directory(what, directory.to_owned(), error);
+    if is_root {
+        chroot(directory).map_err(failed("chroot"))?;
+        chdir("/").map_err(failed("chroot"))
+    } else {
+        chdir(directory).map_err(failed("change"))
+    }
+}
