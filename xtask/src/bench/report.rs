@@ -6,6 +6,10 @@ use std::fmt;
 
 /// How much better this tracker is to be than the better of the others, in answers for a second of CPU time.
 const TARGET_RATIO: f64 = 1.15;
+/// A core that is busier than its tracker by more than this share of its time has other work.
+const OTHER_WORK_LIMIT: f64 = 0.1;
+/// A tracker that works less of its time than this was not kept busy by the load.
+const SATURATED_SHARE: f64 = 0.9;
 
 /// All samples of one tracker, one a round.
 pub(super) struct Series {
@@ -93,6 +97,7 @@ pub(super) fn text(all_series: &[Series], measured_secs: u32) -> String {
             series.spread(|sample| 100.0 * sample.core_share),
         );
     }
+    text += &doubts(all_series);
     let (ours, others): (Vec<_>, Vec<_>) =
         all_series.iter().partition(|series| series.contender == Contender::OpentrackerXdp);
     if let [ours] = ours[..]
@@ -108,6 +113,24 @@ pub(super) fn text(all_series: &[Series], measured_secs: u32) -> String {
     text
 }
 
+/// What speaks against the figures above.
+fn doubts(all_series: &[Series]) -> String {
+    let mut text = String::new();
+    for series in all_series {
+        let name = series.contender.name();
+        let process = series.spread(|sample| sample.process_share).median;
+        let other = series.spread(|sample| sample.core_share - sample.process_share).median;
+        if other > OTHER_WORK_LIMIT {
+            let percent = 100.0 * other;
+            text += &format!("doubt: other work took {percent:.0} % of the core of {name}\n");
+        } else if process < SATURATED_SHARE {
+            let percent = 100.0 * process;
+            text += &format!("doubt: the load kept {name} busy for only {percent:.0} % of the time\n");
+        }
+    }
+    text
+}
+
 /// In each round, this tracker's value divided by the best of the others in the same round.
 fn ratio_to_better(ours: &Series, others: &[&Series], value: fn(&Sample) -> f64) -> Spread {
     let ratios = ours.samples.iter().enumerate().map(|(round, sample)| {
@@ -119,7 +142,7 @@ fn ratio_to_better(ours: &Series, others: &[&Series], value: fn(&Sample) -> f64)
 
 #[cfg(test)]
 mod tests {
-    use super::{Contender, Sample, Series, Spread, ratio_to_better, text};
+    use super::{Contender, Sample, Series, Spread, doubts, ratio_to_better, text};
 
     fn series(contender: Contender, answers_per_sec: &[f64]) -> Series {
         let samples = answers_per_sec.iter().map(|answers_per_sec| Sample {
@@ -127,7 +150,7 @@ mod tests {
             answered_share: 0.9,
             peers_per_announce: 30.0,
             process_share: 0.5,
-            core_share: 0.6,
+            core_share: 0.55,
         });
         Series { contender, samples: samples.collect() }
     }
@@ -152,5 +175,15 @@ mod tests {
         let other = || series(Contender::Opentracker, &[100.0]);
         assert!(text(&[series(Contender::OpentrackerXdp, &[115.1]), other()], 5).contains("1.15 reached"));
         assert!(text(&[series(Contender::OpentrackerXdp, &[114.9]), other()], 5).contains("1.15 missed"));
+    }
+
+    #[test]
+    fn a_shared_core_and_an_idle_tracker_are_doubted() {
+        let mut tracker = series(Contender::Opentracker, &[100.0]);
+        assert!(doubts(&[series(Contender::Opentracker, &[100.0])]).contains("busy for only 50 %"));
+        tracker.samples[0].core_share = 1.0;
+        assert!(doubts(std::slice::from_ref(&tracker)).contains("other work took 50 %"));
+        tracker.samples[0].process_share = 0.95;
+        assert_eq!(doubts(&[tracker]), "");
     }
 }
