@@ -95,7 +95,8 @@ pub fn enter_own_loopback() {
     ip("address add fd00::2/128 dev lo nodad");
 }
 
-fn ip(arguments: &str) {
+/// Runs `ip` with these arguments in the namespace of this thread.
+pub(crate) fn ip(arguments: &str) {
     let output = Command::new("ip").args(arguments.split(' ')).output().expect("iproute2 is installed");
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
