@@ -1,8 +1,15 @@
-//! What the tests of the real daemon share: starting it, speaking to it, reading its counters.
+//! What the tests of the real daemon share: starting it, speaking to it, reading its counters, and the real clients
+//! that meet through it.
 
+pub mod clients;
+mod collected_log;
 pub mod daemon;
+pub mod http;
 pub mod netns;
+pub mod network;
 pub mod packet;
 pub mod packet_socket;
 pub mod skip;
+pub mod swarm;
+pub mod temporary_directory;
 pub mod udp_client;

@@ -113,7 +113,8 @@ fn add_address(interface: &str, address: IpAddr, prefix_len: u8) {
     }
 }
 
-fn ip(arguments: &str) {
+/// Runs `ip` with these arguments in the namespace of this thread.
+pub(crate) fn ip(arguments: &str) {
     let output = Command::new("ip").args(arguments.split(' ')).output().expect("iproute2 is installed");
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -3,7 +3,7 @@
 //! The first socket of a group binds alone, so that a port in use is an error and not a silent sharing with
 //! another process of the same user; only then `SO_REUSEPORT` lets its siblings join.
 
-use crate::config::types::{Asked, Config, Listen, Transport};
+use crate::config::types::{Config, Listen, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -51,9 +51,8 @@ impl Bound {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => usize::from(count),
         };
-        let (listen, asked) = config.listeners();
         let mut bound = Self { udp: Vec::new(), tcp: Vec::new(), addresses: Vec::new() };
-        for line in listen {
+        for line in config.listeners() {
             let added = match line.transport {
                 Transport::Udp => {
                     let workers = line.udp_workers.map_or_else(|| workers(config.udp.workers), usize::from);
@@ -63,7 +62,7 @@ impl Bound {
             };
             match added {
                 Ok(()) => {}
-                Err(source) if asked == Asked::ByDefault && is_family_missing(&source) => {
+                Err(source) if config.may_lack_family(&line) && is_family_missing(&source) => {
                     log::warn!("{} is not served: this host has no such address family", line.address);
                 }
                 Err(source) => {

@@ -19,11 +19,9 @@ pub(super) fn path() -> &'static Path {
     })
 }
 
-/// Builds it with the profile of the test, into the target directory of the test: `target/PROFILE/deps/TEST-HASH`.
+/// Builds it with the profile of the test, into the target directory of the test.
 fn build() -> PathBuf {
-    let test = std::env::current_exe().expect("/proc is mounted");
-    let profile_directory = test.parent().and_then(Path::parent).expect("a test lies in PROFILE/deps");
-    let target_directory = profile_directory.parent().expect("the profile lies in the target directory");
+    let profile_directory = profile_directory();
     let profile = match profile_directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev",
         Some(name) => name,
@@ -42,7 +40,7 @@ fn build() -> PathBuf {
             profile,
         ])
         .arg("--target-dir")
-        .arg(target_directory)
+        .arg(target_directory())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs: it has started this test");
@@ -52,4 +50,16 @@ fn build() -> PathBuf {
         String::from_utf8_lossy(&output.stderr)
     );
     profile_directory.join("opentracker-xdp")
+}
+
+/// The target directory that this test was built into.
+pub(crate) fn target_directory() -> PathBuf {
+    let profile_directory = profile_directory();
+    profile_directory.parent().expect("the profile lies in the target directory").to_owned()
+}
+
+/// A test is `PROFILE/deps/TEST-HASH` in the target directory.
+fn profile_directory() -> PathBuf {
+    let test = std::env::current_exe().expect("/proc is mounted");
+    test.parent().and_then(Path::parent).expect("a test lies in PROFILE/deps").to_owned()
 }

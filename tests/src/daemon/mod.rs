@@ -1,17 +1,15 @@
 //! The real daemon as a child process: started, waited for, asked for its counters, stopped. It never outlives its
 //! [`Daemon`], and nothing here sleeps: each wait is for a line of its log or for its end.
 
-mod binary;
-mod log;
+pub(crate) mod binary;
 
-use self::log::CollectedLog;
+use crate::collected_log::CollectedLog;
+use crate::http;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
 /// How long a daemon may take for anything before the test gives up. Generous: it is only ever waited for in full
@@ -46,6 +44,14 @@ pub struct Ended {
 }
 
 impl Daemon {
+    /// Builds the binary, which otherwise its first start does: for tests that give up the ordinary network before.
+    ///
+    /// # Panics
+    /// When it does not build.
+    pub fn build() {
+        binary::path();
+    }
+
     /// Starts the daemon with these arguments, and `-u root` where they name no user, and waits until it is ready.
     ///
     /// # Panics
@@ -215,11 +221,9 @@ impl Daemon {
     /// # Panics
     /// When the answer is not a 200 with JSON.
     pub fn stats(&self) -> Value {
-        let address = self.listener(Transport::Tcp, |_| true);
-        let response = http_get(address, "/stats?format=json");
-        let (head, body) = response.split_once("\r\n\r\n").expect("a response has a head and a body");
-        assert!(head.starts_with("HTTP/1.") && head[8..].starts_with(" 200"), "{head}");
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error} in {body}"))
+        let response = http::get(self.listener(Transport::Tcp, |_| true), "/stats?format=json");
+        assert_eq!(response.status, 200, "{response:?}");
+        serde_json::from_slice(&response.body).unwrap_or_else(|error| panic!("{error} in {response:?}"))
     }
 
     /// Bytes of memory that it holds (`VmRSS`).
@@ -236,10 +240,13 @@ impl Daemon {
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    /// How many file descriptors it has open.
-    pub fn open_files(&self) -> usize {
+    /// What its open file descriptors are, such as `socket:[4711]`, in no order.
+    pub fn open_files(&self) -> Vec<String> {
         let path = format!("/proc/{}/fd", self.pid());
-        std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}")).count()
+        let entries = std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        // One that closes meanwhile is not open.
+        let targets = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        targets.map(|target| target.to_string_lossy().into_owned()).collect()
     }
 }
 
@@ -252,24 +259,6 @@ impl Drop for Daemon {
             eprintln!("log of the daemon:\n{}", self.log());
         }
     }
-}
-
-/// The whole response to a GET over HTTP/1.0, its head and its body, which must be UTF-8.
-///
-/// # Panics
-/// When there is no connection, or no whole response by [`DEADLINE`].
-pub fn http_get(address: SocketAddr, path_and_query: &str) -> String {
-    let (sender, receiver) = mpsc::channel();
-    let request = format!("GET {path_and_query} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    let mut stream = TcpStream::connect_timeout(&address, DEADLINE).expect("the daemon accepts connections");
-    stream.write_all(request.as_bytes()).expect("the daemon reads requests");
-    // A read timeout is for one read; the deadline here is for all of them.
-    std::thread::spawn(move || {
-        let mut response = String::new();
-        let outcome = stream.read_to_string(&mut response).map(|_| response);
-        drop(sender.send(outcome));
-    });
-    receiver.recv_timeout(DEADLINE).expect("the daemon answers in time").expect("the answer is UTF-8")
 }
 
 /// The addresses in a line such as `… ready: udp 127.0.0.1:4321, udp [::1]:4322, tcp 127.0.0.1:4323`.

@@ -44,6 +44,6 @@ impl AbsentFeature {
     /// The refusal.
     pub(super) fn refuse(&self, place: &Place, keyword: &str) -> Finding {
         Finding::error(place, keyword, format!("this version does not have {}", self.name))
-            .mended_by("take it out if the tracker is to run without")
+            .mended_by("remove it to run without")
     }
 }

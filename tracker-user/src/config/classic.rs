@@ -31,16 +31,12 @@ pub(super) fn read(draft: &mut Draft, path: &Path, text: &str) {
 
 /// One line that is neither empty nor a comment.
 fn read_line(draft: &mut Draft, place: &Place, keyword: &str, value: &str) -> Applied {
-    let refusal = if keyword.starts_with('[') || keyword.contains('=') || value.starts_with('=') {
-        Finding::error(place, keyword, "expected a keyword, a blank and a value")
-            .mended_by("a file in TOML needs a name that ends in .toml")
-    } else if value.is_empty() && Setting::named(keyword).is_some() {
-        Finding::error(place, keyword, "expected a value, found none")
-    } else {
-        return draft.apply(place, keyword, keyword, value);
-    };
-    draft.findings.push(refusal);
-    Applied::Refused
+    if keyword.starts_with('[') || keyword.contains('=') || value.starts_with('=') {
+        let finding = Finding::error(place, keyword, "expected a keyword, a blank and a value");
+        draft.findings.push(finding.mended_by("a file in TOML needs a name that ends in .toml"));
+        return Applied::Refused;
+    }
+    draft.apply(place, keyword, keyword, value)
 }
 
 /// The line up to its comment. A `#` within a word is no comment: URLs have them.

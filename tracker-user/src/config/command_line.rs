@@ -5,7 +5,6 @@ mod options;
 use super::absent::AbsentFeature;
 use super::draft::Draft;
 use super::finding::{Finding, Place, Severity};
-use super::keys::Setting;
 use super::types::{DEFAULT_PORT, Transport};
 use super::{Command, EXIT_CHECK_FAILED, EXIT_REFUSED, file, print, values};
 use clap::ArgMatches;
@@ -50,7 +49,9 @@ fn usage(error: &clap::Error) -> Command {
         return Command::Print { text, warnings: Vec::new() };
     }
     let what = text.split("\n\nUsage:").next().unwrap_or(&text);
-    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    let what = what.split("\n\nFor more information").next().unwrap_or(what);
+    let lines: Vec<_> = what.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let what = lines.join("; ");
     let what = what.strip_prefix("error: ").unwrap_or(&what);
     let finding = Finding::error(&Place::CommandLine, "", what).mended_by("--help lists the options");
     Command::Refuse { findings: vec![finding], exit_code: EXIT_REFUSED }
@@ -152,9 +153,6 @@ impl Reader {
             return self.refuse("--set", values::expected("KEY=VALUE", text));
         };
         let (name, value) = (name.trim(), value.trim());
-        if Setting::named(name).is_some() && value.is_empty() {
-            return self.refuse(&format!("--set {name}"), "expected a value, found none".to_owned());
-        }
         self.draft.apply(&Place::CommandLine, &format!("--set {name}"), name, value);
     }
 

@@ -5,7 +5,7 @@ use super::check;
 use super::finding::{Finding, Place};
 use super::keys::{self, Setting};
 use super::types::{Config, Listen, Transport};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Takes settings in the order in which they are given; a later scalar replaces an earlier one.
@@ -19,6 +19,8 @@ pub(super) struct Draft {
     pub(super) udp_workers_of_next: Option<u16>,
     /// Where each setting was made last.
     places: BTreeMap<&'static str, Place>,
+    /// The settings of which a value was refused.
+    refused: BTreeSet<&'static str>,
     /// Where each of `config.listen` was made.
     listen_places: Vec<Place>,
 }
@@ -39,7 +41,10 @@ impl Draft {
             self.findings.push(unknown(place, shown, name));
             return Applied::Refused;
         };
-        let outcome = setting.set(self, value);
+        let outcome = match value {
+            "" => Err("expected a value, found none".to_owned()),
+            value => setting.set(self, value),
+        };
         self.listen_places.resize(self.config.listen.len(), place.clone());
         match outcome {
             Ok(()) => {
@@ -47,10 +52,16 @@ impl Draft {
                 Applied::Taken
             }
             Err(what) => {
-                self.findings.push(Finding::error(place, shown, what));
+                self.refuse(place, shown, setting.name, what);
                 Applied::Refused
             }
         }
+    }
+
+    /// Notes what is wrong with the value of the setting `name`.
+    pub(super) fn refuse(&mut self, place: &Place, shown: &str, name: &'static str, what: impl Into<String>) {
+        self.refused.insert(name);
+        self.findings.push(Finding::error(place, shown, what));
     }
 
     /// Adds an address to listen on.
@@ -68,6 +79,11 @@ impl Draft {
     /// Where a setting was made; `None`: it has its default.
     pub(super) fn place_of(&self, name: &str) -> Option<&Place> {
         self.places.get(name)
+    }
+
+    /// Whether some value of a setting was refused, so that what it should be is not known.
+    pub(super) fn was_refused(&self, name: &str) -> bool {
+        self.refused.contains(name)
     }
 
     /// The listen lines with the places where they were made.

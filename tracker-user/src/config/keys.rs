@@ -96,13 +96,33 @@ pub fn is_group(name: &str) -> bool {
 
 /// The known name nearest to an unknown one, if one is near.
 pub fn nearest(unknown: &str) -> Option<&'static str> {
+    let compared = |name: &'static str| if unknown.contains('.') { name } else { last_part(name) };
+    let names = SETTINGS.iter().map(|setting| (setting.name, compared(setting.name)));
+    // A unit that was left out is no misspelling.
+    let without_unit = |name: &'static str| name.trim_end_matches("_secs").trim_end_matches("_bytes");
+    nearest_of(unknown, names.flat_map(|(name, compared)| [(name, compared), (name, without_unit(compared))]))
+}
+
+/// The group of settings nearest to an unknown one, if one is near.
+pub fn nearest_group(unknown: &str) -> Option<&'static str> {
+    let groups = SETTINGS.iter().filter_map(|setting| setting.name.split('.').next());
+    nearest_of(unknown, groups.map(|group| (group, group)))
+}
+
+/// The first of the pair whose second is nearest, if that takes few changes.
+fn nearest_of(
+    unknown: &str,
+    candidates: impl Iterator<Item = (&'static str, &'static str)>,
+) -> Option<&'static str> {
     let unknown = unknown.to_ascii_lowercase();
-    let distance = |known: &str| {
-        let last_part = known.rsplit('.').next().unwrap_or(known);
-        let compared = if unknown.contains('.') { known } else { last_part };
-        strsim::damerau_levenshtein(&unknown, compared)
-    };
-    let near = |(distance, _): &(usize, _)| *distance <= (unknown.len() / 4).max(1);
-    let distances = SETTINGS.iter().map(|setting| (distance(setting.name), setting.name));
-    distances.filter(near).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    let near_enough = (unknown.len() / 4).max(1);
+    candidates
+        .map(|(name, compared)| (strsim::damerau_levenshtein(&unknown, compared), name))
+        .filter(|(distance, _)| *distance <= near_enough)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+fn last_part(name: &'static str) -> &'static str {
+    name.rsplit('.').next().unwrap_or(name)
 }

@@ -13,7 +13,8 @@ use toml::de::{DeTable, DeValue};
 /// Takes the text of a file in; `path` is for the findings.
 pub(super) fn read(draft: &mut Draft, path: &Path, text: &str) {
     let mut reader = Reader { draft, path, text };
-    let (document, errors) = DeTable::parse_recoverable(text);
+    let (document, mut errors) = DeTable::parse_recoverable(text);
+    errors.sort_by_key(|error| error.span().unwrap_or_default().start);
     if errors.is_empty() {
         reader.table("", document.get_ref());
     }
@@ -45,8 +46,11 @@ impl Reader<'_> {
                     self.table(&format!("{name}."), inner);
                 }
                 (None, _) if keys::is_group(&name) => self.refuse(key.span(), &name, "expected a table"),
-                (None, _) => {
-                    let finding = unknown(&self.place(key.span()), &name, &name);
+                (None, other) => {
+                    let mut finding = unknown(&self.place(key.span()), &name, &name);
+                    if let (DeValue::Table(_), Some(group)) = (other, keys::nearest_group(&name)) {
+                        finding = finding.mended_by(format!("did you mean {group}?"));
+                    }
                     self.draft.findings.push(finding);
                 }
             }
@@ -79,7 +83,9 @@ impl Reader<'_> {
                 self.draft.apply(&place, setting.name, setting.name, &text);
             }
             None => {
-                self.refuse(value.span(), setting.name, &wrong_type(wanted, value.get_ref()));
+                let place = self.place(value.span());
+                let what = wrong_type(wanted, value.get_ref());
+                self.draft.refuse(&place, setting.name, setting.name, what);
             }
         }
     }

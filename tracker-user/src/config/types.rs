@@ -193,20 +193,16 @@ pub enum LogLevel {
 
 impl Config {
     /// The listen lines, or, where none was given, UDP and TCP on port 6969 of every address of both families.
-    ///
-    /// The second value says whether the operator asked for them: only then is a family that this host does
-    /// not have an error.
-    pub fn listeners(&self) -> (Vec<Listen>, Asked) {
+    pub fn listeners(&self) -> Vec<Listen> {
         if !self.listen.is_empty() {
-            return (self.listen.clone(), Asked::ByOperator);
+            return self.listen.clone();
         }
         let every_address = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-        let listen = [Transport::Udp, Transport::Tcp]
+        [Transport::Udp, Transport::Tcp]
             .into_iter()
             .flat_map(|transport| every_address.map(|ip| (transport, SocketAddr::new(ip, DEFAULT_PORT))))
             .map(|(transport, address)| Listen { transport, address, udp_workers: None })
-            .collect();
-        (listen, Asked::ByDefault)
+            .collect()
     }
 
     /// Whether the tracker may start without this address because the host does not have its family.
@@ -214,7 +210,7 @@ impl Config {
     /// So it is with a port on every address of both families: one of them is enough then. An address of one
     /// family alone was meant.
     pub fn may_lack_family(&self, listen: &Listen) -> bool {
-        let (listeners, _) = self.listeners();
+        let listeners = self.listeners();
         let other_family = |other: &Listen| {
             other.transport == listen.transport
                 && other.address.ip().is_unspecified()
@@ -223,13 +219,4 @@ impl Config {
         };
         listen.address.ip().is_unspecified() && listeners.iter().any(other_family)
     }
-}
-
-/// Whether a thing was asked for or is what one gets without asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// Named in the configuration or on the command line.
-    ByOperator,
-    /// Nobody named anything.
-    ByDefault,
 }

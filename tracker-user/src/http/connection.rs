@@ -40,12 +40,13 @@ pub(super) async fn serve(
         .max_buf_size(request_bytes.max(MIN_BUFFER_BYTES))
         .serve_connection(TokioIo::new(Box::pin(stream)), respond);
     let end = tokio::select! {
+        // The stop first: an answer that goes out after it says that it is the last.
         biased;
-        end = &mut connection => end,
         _ = stop.wait_for(|stop| *stop) => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }
+        end = &mut connection => end,
     };
     if let Err(error) = end
         && let Some(verdict) = verdict_of(&error, &connection.into_parts().read_buf)

@@ -6,11 +6,12 @@ use super::Service;
 use super::connection;
 use super::dispatch::Dispatcher;
 use crate::counters::HttpCounters;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::cell::RefCell;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, LocalSet};
 
-/// Connections that the kernel completes before they are accepted.
-const BACKLOG: i32 = 1024;
 /// How long requests that have begun may go on when the daemon stops.
 const GRACE: Duration = Duration::from_millis(500);
 /// The pause after a failed accept: a shortage of file descriptors must not become a loop that burns the core.
@@ -28,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What one worker is given.
 #[derive(Debug)]
 pub struct WorkerSettings {
-    /// Its own listening sockets, one for each address, from [`bind`].
+    /// Its own listening sockets, one for each address: non-blocking, and shared with `SO_REUSEPORT`.
     pub listeners: Vec<std::net::TcpListener>,
     /// What all workers share.
     pub service: Arc<Service>,
@@ -36,23 +35,6 @@ pub struct WorkerSettings {
     pub counters: Arc<HttpCounters>,
     /// Turns true when the worker is to stop.
     pub stop: watch::Receiver<bool>,
-}
-
-/// Opens a listening socket: non-blocking, and shared with `SO_REUSEPORT`, so that every worker has its own socket
-/// on the same address and the kernel spreads the connections. An IPv6 socket takes IPv6 alone.
-///
-/// # Errors
-/// Whatever the kernel has against it, above all that another program listens there.
-pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 /// Serves until `stop` turns true (or its sender is gone), then for half a second more what has begun. Blocks: it
@@ -104,17 +86,26 @@ async fn accept(listener: TcpListener, worker: Rc<Worker>) {
             // The client was gone before it was accepted: nothing is wrong here.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                if !failing {
-                    log::warn!("accepting HTTP connections fails: {error}; trying on");
-                }
-                failing = true;
-                if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
-                    worker.connections.close_oldest();
+                // The kernel reserves the descriptor first, and so reports a shortage even if nobody waits.
+                if is_awaited(&listener) {
+                    if !failing {
+                        log::warn!("accepting HTTP connections fails: {error}; trying on");
+                    }
+                    failing = true;
+                    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+                        worker.connections.close_oldest();
+                    }
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// Whether a connection waits to be accepted.
+fn is_awaited(listener: &TcpListener) -> bool {
+    let mut waiting = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 fn admit(worker: &Rc<Worker>, stream: TcpStream, source: SocketAddr) {
@@ -144,13 +135,13 @@ impl Drop for Place {
 struct Connections {
     most: usize,
     open: RefCell<BTreeMap<u64, AbortHandle>>,
-    accepted: std::cell::Cell<u64>,
+    accepted: Cell<u64>,
     last_closed: Notify,
 }
 
 impl Connections {
     fn new(most: usize) -> Self {
-        Self { most, open: RefCell::default(), accepted: std::cell::Cell::new(0), last_closed: Notify::new() }
+        Self { most, open: RefCell::default(), accepted: Cell::new(0), last_closed: Notify::new() }
     }
 
     fn next_number(&self) -> u64 {

@@ -2,6 +2,8 @@
 //! travels listener → connection → dispatch → one of the endpoints; what is read of it lies in `query` and
 //! `client_ip`, what is written in `bencode`. Nothing here keeps anything beyond the request, but for counters.
 //!
+//! Answers hold no peer ids: see `docs/adr/0001-no-peer-ids.md`.
+//!
 //! One form that a few broken clients send is not served: a blank before the `?` as it is (`GET /announce
 //! ?info_hash=… HTTP/1.1`). It makes a request line of four words, which the HTTP library takes for malformed.
 //! The encoded blank (`/announce%20?…`) is served.
@@ -17,7 +19,7 @@ mod refusal;
 mod scrape;
 mod stats;
 
-pub use listener::{WorkerSettings, bind, run_worker};
+pub use listener::{WorkerSettings, run_worker};
 
 use crate::clock::Now;
 use crate::config::types::{AccessConfig, Config, HttpConfig};

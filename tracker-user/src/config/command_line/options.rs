@@ -91,6 +91,7 @@ pub(super) fn shown(id: &str) -> String {
 /// The program with all its options.
 pub(super) fn program() -> Command {
     Command::new("opentracker-xdp")
+        .bin_name("opentracker-xdp")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A BitTorrent tracker for Linux, over UDP and HTTP; takes opentracker's options and files.")
         .after_help(EXAMPLES)

@@ -1,0 +1,127 @@
+//! A printed configuration reads back as itself, whatever it is; and no text makes a reader panic.
+
+use super::{from_classic, from_toml};
+use crate::config::print::as_toml;
+use crate::config::types::{
+    AccessConfig, Config, HttpConfig, Listen, LogLevel, Mode, TrackerConfig, Transport, UdpConfig,
+};
+use ipnet::IpNet;
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+use proptest::{option, prop_assert_eq};
+use std::net::{IpAddr, SocketAddr};
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    any::<IpAddr>().prop_map(|ip| ip.to_canonical())
+}
+
+/// UDP first, and no address twice.
+fn listen() -> impl Strategy<Value = Vec<Listen>> {
+    let one = (any::<bool>(), ip(), any::<u16>(), option::of(1..=1024_u16));
+    let addresses = vec(one, 0..5).prop_map(|lines| {
+        let line = |(is_udp, ip, port, workers): (bool, IpAddr, u16, Option<u16>)| Listen {
+            transport: if is_udp { Transport::Udp } else { Transport::Tcp },
+            address: SocketAddr::new(ip, port),
+            udp_workers: workers.filter(|_| is_udp),
+        };
+        lines.into_iter().map(line).collect::<Vec<_>>()
+    });
+    addresses.prop_map(|mut listen| {
+        listen.sort_by_key(|listen| (listen.transport == Transport::Tcp, listen.address));
+        listen.dedup_by_key(|listen| (listen.transport == Transport::Tcp, listen.address));
+        listen
+    })
+}
+
+fn networks() -> impl Strategy<Value = Vec<IpNet>> {
+    let network = (ip(), 0..=32_u8).prop_map(|(ip, bits)| IpNet::new(ip, bits).unwrap().trunc());
+    vec(network, 0..4)
+}
+
+fn tracker() -> impl Strategy<Value = TrackerConfig> {
+    let texts = (
+        prop_oneof![Just(Mode::Auto), Just(Mode::Socket)],
+        option::of("\\PC{1,20}"),
+        option::of("\\PC{1,20}"),
+        option::of("https?://[!-.0-~][!-~]{0,20}"),
+    );
+    let numbers = (1_u32..=86_400, 1_u32..=604_800, 1_u32..=31_536_000, 0_u16..=2000, 1_u16..=2000);
+    (texts, numbers).prop_flat_map(|((mode, user, rootdir, redirect_url), numbers)| {
+        let (interval_secs, timeout, torrent_timeout_secs, wanted, most) = numbers;
+        (0..interval_secs).prop_map(move |interval_jitter_secs| TrackerConfig {
+            mode,
+            user: user.clone(),
+            rootdir: rootdir.clone().map(Into::into),
+            redirect_url: redirect_url.clone(),
+            interval_secs,
+            interval_jitter_secs,
+            peer_timeout_secs: timeout.max(interval_secs + interval_jitter_secs + 1),
+            torrent_timeout_secs,
+            peers_wanted_default: wanted.min(most),
+            peers_wanted_max: most,
+        })
+    })
+}
+
+fn udp() -> impl Strategy<Value = UdpConfig> {
+    (any::<bool>(), 0..=1_u32 << 30, 120..=1082_u32, 1082..=604_800_u32).prop_map(
+        |(lenient, receive_buffer_bytes, connection_id_lifetime_secs, connection_id_rotation_secs)| {
+            UdpConfig {
+                // With fewer workers than an address should have there would be a warning.
+                workers: 1024,
+                receive_buffer_bytes,
+                lenient,
+                connection_id_lifetime_secs,
+                connection_id_rotation_secs,
+            }
+        },
+    )
+}
+
+fn http() -> impl Strategy<Value = HttpConfig> {
+    (0..=1024_u16, 1..=1_u32 << 20, 1..=3600_u32, 1..=3600_u32, 8192..=1_u32 << 20).prop_map(
+        |(workers, max_connections, request_timeout_secs, response_timeout_secs, max_request_bytes)| {
+            HttpConfig {
+                workers,
+                max_connections,
+                request_timeout_secs,
+                response_timeout_secs,
+                max_request_bytes,
+            }
+        },
+    )
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    let access = (networks(), "[b-z][a-z0-9_~-]{10,20}", networks())
+        .prop_map(|(stats, stats_path, proxy)| AccessConfig { stats, stats_path, proxy });
+    let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
+    let log_level = proptest::sample::select(levels.to_vec());
+    (listen(), tracker(), access, udp(), http(), log_level).prop_map(
+        |(listen, tracker, access, udp, http, log_level)| Config {
+            listen,
+            tracker,
+            access,
+            udp,
+            http,
+            log_level,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_printed_configuration_reads_back_as_itself(config in config()) {
+        let (read_back, findings) = from_toml(&as_toml(&config));
+        prop_assert_eq!(findings, Vec::<String>::new());
+        prop_assert_eq!(read_back, config);
+    }
+
+    #[test]
+    fn no_text_makes_a_reader_panic(
+        text in "([a-z_.]{0,9}|tracker|listen|udp|workers|[\\[\\]={}\"#\n ]|[0-9:.]{1,5}|\\PC){0,40}",
+    ) {
+        from_classic(&text);
+        from_toml(&text);
+    }
+}

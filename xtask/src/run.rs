@@ -1,0 +1,22 @@
+//! `cargo xtask run`: the daemon, built in release, in the foreground.
+
+use crate::workspace::{Profile, Workspace};
+use anyhow::{Context, Result};
+use clap::Args;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The daemon's own arguments
+    #[arg(last = true, value_name = "ARGS")]
+    daemon: Vec<OsString>,
+}
+
+/// Builds the daemon, then becomes it: signals reach it because no process stands between.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let daemon = workspace.build_daemon(Profile::Release)?;
+    let error = Command::new(&daemon).args(&arguments.daemon).exec();
+    Err(error).with_context(|| format!("cannot start {}", daemon.display()))
+}
