@@ -63,9 +63,10 @@ impl Shard {
             }
             None => self.insert(hash, update.info_hash),
         };
-        let before = self.swarms[position].counts();
-        self.swarms[position].draw(update, random, peers);
-        self.swarms[position].update(update);
+        let swarm = &mut self.swarms[position];
+        let (before, announcer) = (swarm.counts(), swarm.locate(update));
+        swarm.draw(&announcer, update, random, peers);
+        swarm.update(&announcer, update);
         let after = self.recount(position, before);
         if self.swarms[position].peers() == 0 && after.completed == 0 {
             self.remove(position);

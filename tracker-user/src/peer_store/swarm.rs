@@ -40,16 +40,30 @@ impl Swarm {
         self.v4.len() + self.v6.len()
     }
 
+    /// Where the one who announces stands, if the swarm knows it.
+    pub(super) fn locate(&self, update: &Update) -> Announcer {
+        match AnyEntry::from(update.peer) {
+            AnyEntry::V4(entry) => Announcer::V4(entry, self.v4.position(&entry)),
+            AnyEntry::V6(entry) => Announcer::V6(entry, self.v6.position(&entry)),
+        }
+    }
+
     /// Draws peers for the one who announces. Done before the update, so that nobody has to be filtered out.
-    pub(super) fn draw(&self, update: &Update, random: &mut fastrand::Rng, peers: &mut PeersOut<'_>) {
+    pub(super) fn draw(
+        &self,
+        announcer: &Announcer,
+        update: &Update,
+        random: &mut fastrand::Rng,
+        peers: &mut PeersOut<'_>,
+    ) {
         let audience = match update.standing {
             Standing::Stopped => return,
             Standing::Seeder => Audience::Seeder,
             Standing::Leecher => Audience::Leecher,
         };
-        let (own_v4, own_v6) = match AnyEntry::from(update.peer) {
-            AnyEntry::V4(entry) => (self.v4.position(&entry), None),
-            AnyEntry::V6(entry) => (None, self.v6.position(&entry)),
+        let (own_v4, own_v6) = match *announcer {
+            Announcer::V4(_, position) => (position, None),
+            Announcer::V6(_, position) => (None, position),
         };
         let available =
             Available { v4: self.v4.available(audience, own_v4), v6: self.v6.available(audience, own_v6) };
@@ -59,14 +73,14 @@ impl Swarm {
     }
 
     /// Takes an update in. Port 0 cannot be reached, so it is never stored (and cannot be stopped either).
-    pub(super) fn update(&mut self, update: &Update) {
+    pub(super) fn update(&mut self, announcer: &Announcer, update: &Update) {
         if update.peer.port() == 0 {
             return;
         }
         self.last_announce_secs = self.last_announce_secs.max(update.now_secs);
-        let first_completion = match AnyEntry::from(update.peer) {
-            AnyEntry::V4(entry) => update_table(&mut self.v4, entry, update),
-            AnyEntry::V6(entry) => update_table(&mut self.v6, entry, update),
+        let first_completion = match *announcer {
+            Announcer::V4(entry, position) => update_table(&mut self.v4, entry, position, update),
+            Announcer::V6(entry, position) => update_table(&mut self.v6, entry, position, update),
         };
         self.completed = self.completed.saturating_add(u32::from(first_completion));
     }
@@ -88,9 +102,19 @@ impl Swarm {
     }
 }
 
+/// The one who announces: its entry, and where it stands in its family's table.
+pub(super) enum Announcer {
+    V4(Entry<PEER_V4_LEN>, Option<usize>),
+    V6(Entry<PEER_V6_LEN>, Option<usize>),
+}
+
 /// Returns whether this update is the peer's first completion.
-fn update_table<const N: usize>(table: &mut PeerTable<N>, entry: Entry<N>, update: &Update) -> bool {
-    let position = table.position(&entry);
+fn update_table<const N: usize>(
+    table: &mut PeerTable<N>,
+    entry: Entry<N>,
+    position: Option<usize>,
+    update: &Update,
+) -> bool {
     if update.standing == Standing::Stopped {
         if let Some(position) = position {
             table.remove(position);
