@@ -94,6 +94,11 @@ impl Tracker {
         self.store.scrape(info_hash).unwrap_or_default()
     }
 
+    /// Begins to load what announces and scrapes of these torrents will touch.
+    pub fn prefetch(&self, info_hashes: &[InfoHash]) {
+        self.store.prefetch(info_hashes);
+    }
+
     /// The store, for those who sweep it and those who count it.
     pub fn store(&self) -> &PeerStore {
         &self.store

@@ -96,6 +96,12 @@ impl Batch {
         usize::try_from(count).map_err(|_| Error::last_os_error())
     }
 
+    /// What the packet in a slot below the count says.
+    pub(super) fn payload(&self, slot: usize) -> &[u8] {
+        let len = (self.received[slot].msg_len as usize).min(RECEIVE_LEN);
+        &self.requests[slot][..len]
+    }
+
     /// The packet in a slot below the count that [`Self::receive`] returned.
     pub(super) fn packet(&mut self, slot: usize) -> Received<'_> {
         let len = (self.received[slot].msg_len as usize).min(RECEIVE_LEN);

@@ -115,6 +115,10 @@ impl Server {
 
     fn handle(&mut self, count: usize) {
         let now = Now::read();
+        // A single packet waits for its memory either way.
+        if count > 1 {
+            self.handler.prefetch((0..count).map(|slot| self.batch.payload(slot)));
+        }
         for slot in 0..count {
             let packet = self.batch.packet(slot);
             let Some(source) = packet.source else { continue };

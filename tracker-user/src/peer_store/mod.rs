@@ -3,9 +3,11 @@
 //! The store knows no protocol, no socket and no clock. Time is what its callers say it is.
 
 mod expiry;
+mod index;
 mod peer;
 mod peer_table;
 mod peers_out;
+mod prefetch;
 mod shard;
 mod swarm;
 #[cfg(test)]
@@ -37,6 +39,9 @@ impl SwarmCounts {
         self.seeders as u64 + self.leechers as u64
     }
 }
+
+/// Torrents that are prefetched at a time: more would push each other out of the cache.
+pub const PREFETCHED: usize = 64;
 
 /// What the whole store holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +105,23 @@ impl PeerStore {
     pub fn new(key: Key, timeouts: Timeouts) -> Self {
         let shards = (0..Self::SHARDS).map(|_| Padded(Mutex::new(Shard::new(key)))).collect();
         Self { key, shards, timeouts }
+    }
+
+    /// Begins to load what requests for these torrents will touch. Costs a few dozen nanoseconds each, and saves most of
+    /// the time that they would wait for memory one after the other.
+    pub fn prefetch(&self, info_hashes: &[InfoHash]) {
+        let mut hashes = [0; PREFETCHED];
+        let hashes = &mut hashes[..info_hashes.len().min(PREFETCHED)];
+        for (hash, info_hash) in hashes.iter_mut().zip(info_hashes) {
+            *hash = hash_of(self.key, info_hash);
+            self.shard(*hash).lock().prefetch_index(*hash);
+        }
+        for hash in &*hashes {
+            self.shard(*hash).lock().prefetch_swarm(*hash);
+        }
+        for hash in &*hashes {
+            self.shard(*hash).lock().prefetch_peers(*hash);
+        }
     }
 
     /// Draws peers into `peers`, then takes the update in; the counts are those afterwards.

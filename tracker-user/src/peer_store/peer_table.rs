@@ -5,6 +5,7 @@
 //! to back; only large ones carry an index.
 
 use super::peer::{Entry, Stamp};
+use super::prefetch;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -56,6 +57,18 @@ impl<const N: usize> PeerTable<N> {
 
     pub(super) fn seeders(&self) -> usize {
         self.entries.len() - self.leechers
+    }
+
+    /// Begins to load the front of both arrays: of most swarms, all of them.
+    pub(super) fn prefetch(&self) {
+        if let Some(entries) = self.entries.first_chunk::<16>() {
+            prefetch::read(entries);
+        } else if let Some(first) = self.entries.first() {
+            prefetch::read(first);
+        }
+        if let Some(first) = self.stamps.first() {
+            prefetch::read(first);
+        }
     }
 
     /// Where a peer stands in the array.

@@ -1,11 +1,12 @@
 //! One part of the torrents, behind one lock: a dense array of swarms and an index into it.
 
 use super::expiry::{Place, StepEnd};
+use super::index::Index;
 use super::peers_out::PeersOut;
+use super::prefetch;
 use super::swarm::Swarm;
 use super::{Standing, SwarmCounts, Timeouts, Totals, Update};
 use crate::info_hash::InfoHash;
-use hashbrown::HashTable;
 use tracker_common::siphash::{Key, siphash24};
 
 /// Arrays smaller than this are not worth shrinking.
@@ -24,7 +25,7 @@ pub(super) struct Shard {
     key: Key,
     /// Dense, so that expiry can walk it by position and stop anywhere.
     swarms: Vec<Swarm>,
-    index: HashTable<u32>,
+    index: Index,
     peers: u64,
     seeders: u64,
     completed: u64,
@@ -32,7 +33,7 @@ pub(super) struct Shard {
 
 impl Shard {
     pub(super) fn new(key: Key) -> Self {
-        Self { key, swarms: Vec::new(), index: HashTable::new(), peers: 0, seeders: 0, completed: 0 }
+        Self { key, swarms: Vec::new(), index: Index::default(), peers: 0, seeders: 0, completed: 0 }
     }
 
     pub(super) fn totals(&self) -> Totals {
@@ -41,6 +42,25 @@ impl Shard {
             peers: self.peers,
             seeders: self.seeders,
             completed: self.completed,
+        }
+    }
+
+    /// Begins to load where the index holds a hash.
+    pub(super) fn prefetch_index(&self, hash: u64) {
+        self.index.prefetch(hash);
+    }
+
+    /// Begins to load the swarm of a hash. Another with the same half of the hash does no harm.
+    pub(super) fn prefetch_swarm(&self, hash: u64) {
+        if let Some(swarm) = self.first_of(hash) {
+            prefetch::read(swarm);
+        }
+    }
+
+    /// Begins to load the peers of the swarm of a hash.
+    pub(super) fn prefetch_peers(&self, hash: u64) {
+        if let Some(swarm) = self.first_of(hash) {
+            swarm.prefetch_peers();
         }
     }
 
@@ -110,30 +130,27 @@ impl Shard {
     }
 
     fn position(&self, hash: u64, info_hash: &InfoHash) -> Option<usize> {
-        let same = |position: &u32| self.swarms[*position as usize].info_hash == *info_hash;
-        self.index.find(hash, same).map(|position| *position as usize)
+        self.index.find(hash, |position| self.swarms[position].info_hash == *info_hash)
+    }
+
+    fn first_of(&self, hash: u64) -> Option<&Swarm> {
+        self.index.find(hash, |_| true).map(|position| &self.swarms[position])
     }
 
     fn insert(&mut self, hash: u64, info_hash: InfoHash) -> usize {
         let position = self.swarms.len();
         self.swarms.push(Swarm::new(info_hash));
         let (key, swarms) = (self.key, &self.swarms);
-        self.index
-            .insert_unique(hash, position as u32, |other| hash_of(key, &swarms[*other as usize].info_hash));
+        self.index.insert(hash, position, |other| hash_of(key, &swarms[other].info_hash));
         position
     }
 
     fn remove(&mut self, position: usize) {
-        let last = self.swarms.len() - 1;
-        let gone = hash_of(self.key, &self.swarms[position].info_hash);
-        if let Ok(found) = self.index.find_entry(gone, |other| *other as usize == position) {
-            found.remove();
-        }
+        let (key, swarms, last) = (self.key, &self.swarms, self.swarms.len() - 1);
+        let hash_at = |other: usize| hash_of(key, &swarms[other].info_hash);
+        self.index.remove(hash_at(position), position, hash_at);
         if position != last {
-            let moved = hash_of(self.key, &self.swarms[last].info_hash);
-            if let Some(slot) = self.index.find_mut(moved, |other| *other as usize == last) {
-                *slot = position as u32;
-            }
+            self.index.relocate(hash_at(last), last, position);
         }
         let forgotten = self.swarms.swap_remove(position);
         self.completed -= u64::from(forgotten.counts().completed);
@@ -152,8 +169,8 @@ impl Shard {
         let len = self.swarms.len();
         if self.swarms.capacity() > SHRINK_ABOVE && len * 4 < self.swarms.capacity() {
             self.swarms.shrink_to(len * 2);
-            let (key, swarms) = (self.key, &self.swarms);
-            self.index.shrink_to(len * 2, |other| hash_of(key, &swarms[*other as usize].info_hash));
         }
+        let (key, swarms) = (self.key, &self.swarms);
+        self.index.give_back(|other| hash_of(key, &swarms[other].info_hash));
     }
 }

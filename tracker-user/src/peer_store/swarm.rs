@@ -40,6 +40,12 @@ impl Swarm {
         self.v4.len() + self.v6.len()
     }
 
+    /// Begins to load the peers.
+    pub(super) fn prefetch_peers(&self) {
+        self.v4.prefetch();
+        self.v6.prefetch();
+    }
+
     /// Where the one who announces stands, if the swarm knows it.
     pub(super) fn locate(&self, update: &Update) -> Announcer {
         match AnyEntry::from(update.peer) {

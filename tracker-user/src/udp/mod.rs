@@ -12,10 +12,10 @@ pub use response::Packet;
 
 use crate::clock::Now;
 use crate::info_hash::InfoHash;
-use crate::peer_store::PeersOut;
+use crate::peer_store::{PREFETCHED, PeersOut};
 use crate::tracker::{Announce, Tracker};
 use arc_swap::{ArcSwap, Cache};
-use request::{AnnounceFields, Question, Request, TransactionId, parse};
+use request::{AnnounceFields, Question, Request, TransactionId, parse, torrent_in_question};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracker_common::connection_id::{self, Keys, Proof};
@@ -67,12 +67,27 @@ pub struct Handler {
     keys: Cache<SharedKeys, Arc<Keys>>,
     policy: IdPolicy,
     random: fastrand::Rng,
+    /// Torrents of the batch at hand; kept for its memory.
+    expected: Vec<InfoHash>,
 }
 
 impl Handler {
     /// A handler for one worker.
     pub fn new(tracker: Arc<Tracker>, keys: SharedKeys, policy: IdPolicy) -> Self {
-        Self { tracker, keys: Cache::new(keys), policy, random: fastrand::Rng::new() }
+        Self {
+            tracker,
+            keys: Cache::new(keys),
+            policy,
+            random: fastrand::Rng::new(),
+            expected: Vec::with_capacity(PREFETCHED),
+        }
+    }
+
+    /// Begins to load what these payloads will touch, for a batch that is about to be handled.
+    pub fn prefetch<'a>(&mut self, payloads: impl Iterator<Item = &'a [u8]>) {
+        self.expected.clear();
+        self.expected.extend(payloads.filter_map(torrent_in_question).take(PREFETCHED));
+        self.tracker.prefetch(&self.expected);
     }
 
     /// Handles one payload. An answer is written to the front of `out`.

@@ -56,6 +56,14 @@ pub(super) fn parse(payload: &[u8]) -> Result<Request<'_>, Verdict> {
     Ok(Request::Proven { connection_id, transaction_id, question })
 }
 
+/// The torrent that a payload may be about, before anything else about it is known.
+pub(super) fn torrent_in_question(payload: &[u8]) -> Option<InfoHash> {
+    let action = u32::from_be_bytes(field(payload.get(..request::HEADER_LEN)?, request::ACTION));
+    let is_about_a_torrent = action == ACTION_ANNOUNCE || action == ACTION_SCRAPE;
+    let info_hash = payload.get(request::INFO_HASH).filter(|_| is_about_a_torrent)?;
+    info_hash.try_into().ok().map(InfoHash)
+}
+
 /// BEP 41 options behind the fields are skipped: their URL data is for trackers that share a port.
 fn parse_announce(payload: &[u8]) -> Result<Question<'_>, Verdict> {
     let Some((announce, _options)) = payload.split_first_chunk::<{ request::ANNOUNCE_LEN }>() else {
