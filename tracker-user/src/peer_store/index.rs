@@ -6,7 +6,7 @@
 
 use super::prefetch;
 
-/// A free place. No entry looks like it: its position would be beyond any array.
+/// A free place. No entry is equal to it: its position would be beyond any array.
 const FREE: u64 = u64::MAX;
 /// The smallest table.
 const MIN_PLACES: usize = 8;
@@ -38,8 +38,9 @@ impl Index {
 
     /// The position of the entry with this hash for which `is_it` holds.
     pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(usize) -> bool) -> Option<usize> {
-        let place = self
-            .place(|found| entry(hash, 0) == entry(found, 0) && is_it(position_of(found) as usize), hash)?;
+        // A free place has the upper half of some hashes: it must not be taken for an entry of theirs.
+        let is_entry = |found| found != FREE && entry(found, 0) == entry(hash, 0);
+        let place = self.place(|found| is_entry(found) && is_it(position_of(found) as usize), hash)?;
         Some(position_of(self.places[place]) as usize)
     }
 
@@ -128,11 +129,21 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::Index;
-    use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
+    use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-    /// Hashes that meet often: few homes, few upper halves.
+    /// Hashes that meet often: few homes, few upper halves, among them that of a free place.
     fn hash() -> impl Strategy<Value = u64> {
-        prop_oneof![(0..6_u64, 0..3_u64).prop_map(|(low, high)| high << 32 | low), any::<u64>()]
+        let upper_half = prop_oneof![0..3_u64, Just(0xffff_ffff)];
+        prop_oneof![(0..6_u64, upper_half).prop_map(|(low, high)| (high << 32) | low), any::<u64>()]
+    }
+
+    #[test]
+    fn a_free_place_is_never_taken_for_an_entry() {
+        let (mut index, hash) = (Index::default(), 0xffff_ffff_0000_0003);
+        index.insert(5, 0, |_| 5);
+        assert_eq!(index.find(hash, |_| true), None);
+        index.insert(hash, 1, |position| [5, hash][position]);
+        assert_eq!(index.find(hash, |_| true), Some(1));
     }
 
     proptest! {
