@@ -20,7 +20,8 @@ const SLOT_SHIFT: u32 = 34;
 /// Bits 0–6 of the tag: the low bits of the slot.
 const SLOT_MASK: u64 = 0x7f;
 /// Bit 7 of the tag: which key.
-const KEY_BIT: u64 = 0x80;
+const KEY_BIT: u64 = 1 << KEY_SHIFT;
+const KEY_SHIFT: u32 = 7;
 /// The longest lifetime that 7 bits of slot can tell from a future id: half of the circle.
 pub const MAX_LIFETIME_SLOTS: u32 = 63;
 
@@ -28,23 +29,39 @@ pub const MAX_LIFETIME_SLOTS: u32 = 63;
 ///
 /// Both are random from the start, since bit 7 of the tag lets a sender choose the key that its id is checked
 /// against. Rotation replaces the idle key and makes it the issuing one, so that an id outlives one rotation.
+///
+/// Lies in memory that the kernel program reads while the daemon writes: fixed-width integers alone.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub struct Keys {
     keys: [Key; 2],
-    issuing: bool,
+    /// 0 or 1.
+    issuing: u64,
 }
 
 impl Keys {
     /// Two keys from a source of randomness; the first issues.
     pub const fn new(keys: [Key; 2]) -> Self {
-        Self { keys, issuing: false }
+        Self { keys, issuing: 0 }
     }
 
     /// The same keys with the idle one replaced and issuing from now on.
     pub const fn rotated(mut self, fresh: Key) -> Self {
-        self.issuing = !self.issuing;
-        self.keys[self.issuing as usize] = fresh;
+        self.issuing = self.idle();
+        self.keys[self.issuing as usize & 1] = fresh;
         self
+    }
+
+    /// The keys as they lie in memory, and last which of them issues: written in this order, a reader on the other
+    /// side never issues with half a key.
+    pub const fn words(&self) -> [u64; 5] {
+        let [[a, b], [c, d]] = self.keys;
+        [a, b, c, d, self.issuing]
+    }
+
+    /// Which key is idle, 0 or 1: the one that [`Self::rotated`] replaces.
+    pub const fn idle(&self) -> u64 {
+        (self.issuing & 1) ^ 1
     }
 }
 
@@ -76,33 +93,57 @@ impl Slot {
     }
 }
 
+/// Which id an address has or claims to have: all that the one hash needs beside keys and address.
+///
+/// [`issue`] and [`prove`] are made of it; the kernel program uses the parts, so as to hash in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    slot: u64,
+    tag: u64,
+}
+
+impl Claim {
+    /// The id that is given now.
+    #[inline(always)]
+    pub const fn issued(keys: &Keys, now: Slot) -> Self {
+        Self { slot: now.0, tag: (now.0 & SLOT_MASK) | (keys.issuing & 1) << KEY_SHIFT }
+    }
+
+    /// The id that the tag of `id` speaks of; `None`: it is stale.
+    #[inline(always)]
+    pub const fn made(id: u64, now: Slot, lifetime_slots: u32) -> Option<Self> {
+        let age = now.0.wrapping_sub(id) & SLOT_MASK;
+        if age > lifetime_slots as u64 {
+            return None;
+        }
+        Some(Self { slot: now.0.wrapping_sub(age), tag: id & (KEY_BIT | SLOT_MASK) })
+    }
+
+    /// The id itself, in the byte order of a big-endian integer on the wire.
+    #[inline(always)]
+    pub const fn id(self, keys: &Keys, address: [u8; 16]) -> u64 {
+        // An index, not a choice: the verifier of the kernel walks through the hash once for each way that leads there.
+        let key = keys.keys[(self.tag >> KEY_SHIFT) as usize & 1];
+        let halves = u128::from_le_bytes(address);
+        let hash = siphash24(key, [halves as u64, (halves >> 64) as u64, self.slot]);
+        (hash & !(KEY_BIT | SLOT_MASK)) | self.tag
+    }
+}
+
 /// The connection id of an address in a slot, in the byte order of a big-endian integer on the wire.
 ///
 /// `address` is an IPv6 address, or an IPv4 address mapped into one (RFC 4291, section 2.5.5.2).
 pub const fn issue(keys: &Keys, address: [u8; 16], slot: Slot) -> u64 {
-    let tag = (slot.0 & SLOT_MASK) | if keys.issuing { KEY_BIT } else { 0 };
-    tagged(keys, address, slot, tag)
+    Claim::issued(keys, slot).id(keys, address)
 }
 
 /// Whether `id` was issued to `address` in the current slot or one of the `lifetime_slots` before it.
 pub const fn prove(keys: &Keys, address: [u8; 16], id: u64, now: Slot, lifetime_slots: u32) -> Proof {
-    let age = now.0.wrapping_sub(id) & SLOT_MASK;
-    if age > lifetime_slots as u64 {
-        return Proof::Stale;
+    match Claim::made(id, now, lifetime_slots) {
+        None => Proof::Stale,
+        Some(claim) if claim.id(keys, address) == id => Proof::Proven,
+        Some(_) => Proof::Forged,
     }
-    let issued = Slot(now.0.wrapping_sub(age));
-    if tagged(keys, address, issued, id & (KEY_BIT | SLOT_MASK)) == id {
-        Proof::Proven
-    } else {
-        Proof::Forged
-    }
-}
-
-const fn tagged(keys: &Keys, address: [u8; 16], slot: Slot, tag: u64) -> u64 {
-    let key = if tag & KEY_BIT == 0 { keys.keys[0] } else { keys.keys[1] };
-    let halves = u128::from_le_bytes(address);
-    let hash = siphash24(key, [halves as u64, (halves >> 64) as u64, slot.0]);
-    (hash & !(KEY_BIT | SLOT_MASK)) | tag
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! that only one of the two sides uses.
 #![no_std]
 
+pub mod abi;
 pub mod connection_id;
+pub mod request;
 pub mod siphash;
 pub mod verdict;
 pub mod wire;

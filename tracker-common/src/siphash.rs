@@ -7,7 +7,7 @@
 pub type Key = [u64; 2];
 
 /// SipHash-2-4 (Aumasson, Bernstein, 2012) of three little-endian words.
-#[inline]
+#[inline(always)]
 pub const fn siphash24(key: Key, words: [u64; 3]) -> u64 {
     let mut state = State {
         v0: key[0] ^ 0x736f_6d65_7073_6575,

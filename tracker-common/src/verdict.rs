@@ -49,6 +49,32 @@ verdicts! {
     UnknownAction = "unknown_action",
     /// Dropped: no answer can reach its source (port 0, or an unspecified, broadcast or multicast address).
     UnanswerableSource = "unanswerable_source",
+    /// Dropped: its source lies in a network that the operator blocks.
+    SourceBlocked = "source_blocked",
+    /// Dropped by the kernel program: a proven source that asks more than its budget.
+    SourceOverBudget = "source_over_budget",
+    /// Dropped by the kernel program: more connects than the budget of all sources together.
+    ConnectOverBudget = "connect_over_budget",
+    /// Passed on by the kernel program: an announce whose connection id holds.
+    AnnounceProven = "announce_proven",
+    /// Passed on by the kernel program: a scrape whose connection id holds.
+    ScrapeProven = "scrape_proven",
+    /// Passed on by the kernel program: a wrong connection id that the operator wants answered.
+    ConnectionIdPassed = "connection_id_passed",
+    /// Passed on by the kernel program: not UDP over IPv4 or IPv6.
+    NotUdp = "not_udp",
+    /// Passed on by the kernel program: another address or port than the daemon listens on.
+    NotListening = "not_listening",
+    /// Passed on by the kernel program: a fragment.
+    Fragment = "fragment",
+    /// Passed on by the kernel program: IPv4 options, or IPv6 extension headers.
+    IpOptions = "ip_options",
+    /// Passed on by the kernel program: headers that contradict each other, for the network stack to judge.
+    BadHeader = "bad_header",
+    /// Passed on by the kernel program: a connect whose UDP checksum only the network stack can judge.
+    ChecksumUnsure = "checksum_unsure",
+    /// Passed on by the kernel program: the daemon has given no sign of life for too long.
+    DaemonSilent = "daemon_silent",
 }
 
 impl Verdict {

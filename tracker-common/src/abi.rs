@@ -1,0 +1,187 @@
+//! The memory that the kernel program and the daemon share: names of maps, values in them, and their version.
+//!
+//! Values are fixed-width integers and byte arrays with explicit padding: any bytes are a valid value.
+
+use crate::connection_id::Keys;
+
+/// Raised with every change of this file that an older program or daemon would misread.
+pub const ABI_VERSION: u32 = 2;
+
+/// The name of the program in the object.
+pub const PROGRAM: &str = "tracker";
+/// The symbol of the object that holds its [`ABI_VERSION`].
+pub const ABI_VERSION_SYMBOL: &str = "TRACKER_ABI_VERSION";
+
+/// Names of the maps. The kernel keeps 15 bytes of a name.
+pub mod map {
+    /// One [`super::Control`], mapped into the daemon's memory.
+    pub const CONTROL: &str = "CONTROL";
+    /// By [`super::ListenKey::bucket`]: [`super::ListenBucket`], what the daemon listens on. An array, because the
+    /// kernel's own hash maps cost every packet a call and a comparison, 25 ns.
+    pub const LISTENERS: &str = "LISTENERS";
+    /// Per CPU, by verdict: [`super::Counter`].
+    pub const COUNTERS: &str = "COUNTERS";
+    /// By a keyed hash of a source: when its budget is used up, see [`super::Control::source_cost_ns`].
+    pub const SOURCES: &str = "SOURCES";
+    /// One element: when the budget of all connects is used up.
+    pub const CONNECTS: &str = "CONNECTS";
+    /// Networks, IPv4 addresses mapped into IPv6, to [`super::NETWORK_SERVED`] or [`super::NETWORK_BLOCKED`];
+    /// the longest prefix counts.
+    pub const BLOCKED: &str = "BLOCKED";
+}
+
+/// Elements of [`map::LISTENERS`]; a power of two.
+pub const LISTEN_BUCKETS: u32 = 1 << LISTEN_BUCKETS_SHIFT;
+const LISTEN_BUCKETS_SHIFT: u32 = 12;
+/// Listeners in one [`ListenBucket`].
+pub const LISTENERS_PER_BUCKET: usize = 4;
+/// Entries of [`map::SOURCES`]; a power of two. 8 bytes each.
+pub const SOURCE_BUDGETS: u32 = 1 << 16;
+/// Entries of [`map::BLOCKED`].
+pub const MAX_BLOCKED: u32 = 1 << 20;
+
+/// A network in [`map::BLOCKED`] that is served, within a longer one that is not.
+pub const NETWORK_SERVED: u32 = 0;
+/// A network in [`map::BLOCKED`] that is not served.
+pub const NETWORK_BLOCKED: u32 = 1;
+
+/// What the daemon tells the program while it runs, each field written whole.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Control {
+    /// `CLOCK_MONOTONIC` of the daemon's last sign of life, in nanoseconds. Older than
+    /// [`HEARTBEAT_LIMIT_NS`]: everything is passed on.
+    pub heartbeat_ns: u64,
+    /// The keys of the connection ids.
+    pub keys: Keys,
+    /// Slots for which a connection id holds.
+    pub lifetime_slots: u32,
+    /// [`FLAG_LENIENT`], [`FLAG_BLOCKED`].
+    pub flags: u32,
+    /// What a proven packet costs its source, in nanoseconds: 10^9 divided by the packets allowed per second.
+    /// 0: no budget.
+    pub source_cost_ns: u64,
+    /// What a source may be ahead, in nanoseconds: the cost times the packets allowed at once behind the first.
+    pub source_burst_ns: u64,
+    /// The same cost for the connects of all sources together.
+    pub connect_cost_ns: u64,
+    /// The same burst for the connects of all sources together.
+    pub connect_burst_ns: u64,
+    /// Secret and random: which sources share a budget shall not be an attacker's to choose.
+    pub source_hash_key: u64,
+}
+
+/// A daemon silent for longer is taken for hung or dead.
+pub const HEARTBEAT_LIMIT_NS: u64 = 5_000_000_000;
+/// Wrong connection ids are passed on, to be answered with an error.
+pub const FLAG_LENIENT: u32 = 1;
+/// [`map::BLOCKED`] has entries.
+pub const FLAG_BLOCKED: u32 = 2;
+
+/// One way to reach the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct ListenKey {
+    /// Destination address, IPv4 mapped into IPv6.
+    pub address: [u8; 16],
+    /// Index of the interface on which the packet comes in.
+    pub interface: u32,
+    /// Destination port, big-endian.
+    pub port_be: [u8; 2],
+    /// Zero.
+    pub padding: [u8; 2],
+}
+
+impl ListenKey {
+    /// The key as it lies in memory, in the byte order of the host.
+    pub const fn words(&self) -> [u64; 3] {
+        let [p0, p1] = self.port_be;
+        let [i0, i1, i2, i3] = self.interface.to_ne_bytes();
+        let [z0, z1] = self.padding;
+        let address = u128::from_le_bytes(self.address);
+        let (first, second) = (u64::from_le(address as u64), u64::from_le((address >> 64) as u64));
+        [first, second, u64::from_ne_bytes([i0, i1, i2, i3, p0, p1, z0, z1])]
+    }
+
+    /// The element of [`map::LISTENERS`] that holds the key with these words.
+    #[inline(always)]
+    pub const fn bucket(words: [u64; 3]) -> u32 {
+        // No secret: what is in the map is the operator's choice, and a packet costs the same wherever it leads.
+        let mixed = (words[0] ^ words[1].rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ words[2];
+        (mixed.wrapping_mul(0xd6e8_feb8_6659_fd93) >> (u64::BITS - LISTEN_BUCKETS_SHIFT)) as u32
+    }
+}
+
+/// One element of [`map::LISTENERS`]: per listener the words of its [`ListenKey`], then its [`Listener`]. Zeros: none,
+/// for no interface has the index 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct ListenBucket {
+    /// The listeners, in any order.
+    pub entries: [[u64; 4]; LISTENERS_PER_BUCKET],
+}
+
+impl ListenBucket {
+    /// Adds a listener; false: the bucket is full. A key must not be added twice.
+    #[must_use]
+    pub fn add(&mut self, key: [u64; 3], listener: &Listener) -> bool {
+        let Some(free) = self.entries.iter_mut().find(|entry| **entry == [0; 4]) else { return false };
+        *free = [key[0], key[1], key[2], u64::from_ne_bytes(listener.to_bytes())];
+        true
+    }
+}
+
+/// What else must be right about a packet for a [`ListenKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Listener {
+    /// The interface's own link address.
+    pub link_address: [u8; 6],
+    /// [`LISTENER_UNTAGGED`], [`LISTENER_DEAF`].
+    pub flags: u16,
+}
+
+/// Frames with the tag of a VLAN are passed on: the host has none on this interface.
+pub const LISTENER_UNTAGGED: u16 = 1;
+/// Nothing listens here. The address is the host's own or a broadcast address, so no packet comes from it either.
+pub const LISTENER_DEAF: u16 = 2;
+
+impl Listener {
+    /// The value from the word that lies in memory.
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        let [a, b, c, d, e, f, y, z] = word.to_ne_bytes();
+        Self { link_address: [a, b, c, d, e, f], flags: u16::from_ne_bytes([y, z]) }
+    }
+
+    /// The link address as it lies in memory, in the lower bytes of a little-endian word.
+    #[inline(always)]
+    pub const fn link_word(&self) -> u64 {
+        let [a, b, c, d, e, f] = self.link_address;
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
+    /// The value as it lies in memory.
+    pub const fn to_bytes(&self) -> [u8; 8] {
+        let ([a, b, c, d, e, f], [y, z]) = (self.link_address, self.flags.to_ne_bytes());
+        [a, b, c, d, e, f, y, z]
+    }
+}
+
+/// Packets that ended in one verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Counter {
+    /// How many.
+    pub packets: u64,
+    /// Their bytes, link header included; of a packet in several buffers those of the first.
+    pub bytes: u64,
+}
+
+const _: () = assert!(size_of::<Keys>() == 40);
+const _: () = assert!(size_of::<Control>() == 96 && align_of::<Control>() == 8);
+const _: () = assert!(size_of::<ListenKey>() == 24);
+const _: () = assert!(size_of::<Listener>() == 8);
+const _: () = assert!(size_of::<ListenBucket>() == 128);
+const _: () = assert!(size_of::<Counter>() == 16);
+const _: () = assert!(SOURCE_BUDGETS.is_power_of_two());
