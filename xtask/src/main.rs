@@ -3,6 +3,7 @@
 //! They stand outside the packet's way: nothing here is linked into the daemon.
 
 mod bench;
+mod ebpf;
 mod process;
 mod run;
 mod setup;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Install what the tests and the benchmarks need and this machine lacks
     Setup(setup::Arguments),
+    /// Build the XDP program, which the next build of the daemon embeds
+    BuildEbpf(ebpf::Arguments),
     /// Build the daemon in release and run it in the foreground
     Run(run::Arguments),
     /// Run every test, against the real daemon
@@ -49,6 +52,7 @@ fn run(command: Command) -> Result<()> {
     let workspace = Workspace::find()?;
     match command {
         Command::Setup(arguments) => setup::run(&workspace, &arguments),
+        Command::BuildEbpf(arguments) => ebpf::run(&workspace, &arguments),
         Command::Run(arguments) => run::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),

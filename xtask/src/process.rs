@@ -20,6 +20,12 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
 }
 
+/// What a program prints; `None`: it could not be started, failed, or printed no text. Its errors are not shown.
+pub(crate) fn printed_by(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    if output.status.success() { String::from_utf8(output.stdout).ok() } else { None }
+}
+
 /// The command line, to be read by a human.
 pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());

@@ -3,6 +3,7 @@
 //! A test that cannot run on this machine appends one line to the file that `TRACKER_TESTS_SKIPPED_LOG` names. As
 //! root everything can run, so such a line is a failure there.
 
+use crate::ebpf;
 use crate::setup;
 use crate::workspace::{Profile, Workspace};
 use anyhow::{Context, Result, bail};
@@ -48,9 +49,10 @@ impl Tally {
     }
 }
 
-/// Installs what the tests need, builds the daemon, runs all tests, and counts them.
+/// Installs what the tests need, builds the XDP program and the daemon, runs all tests, and counts them.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     setup::for_tests(workspace)?;
+    ebpf::build_where_possible(workspace)?;
     workspace.build_daemon(Profile::Dev)?;
     let skipped_log = workspace.target.join("tests-skipped.log");
     fs::write(&skipped_log, "").with_context(|| format!("cannot write {}", skipped_log.display()))?;

@@ -80,10 +80,10 @@ impl Drop for PinnedChild {
     }
 }
 
-/// From now on, a signal that ends this process ends its children first.
+/// From now on, a signal that ends this process ends its children first, and then does what `clean_up` does.
 ///
 /// To be called before any other thread is started: threads inherit the blocked signals.
-pub(super) fn kill_children_on_signal() -> Result<()> {
+pub(super) fn end_on_signal(clean_up: fn()) -> Result<()> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         signals.add(signal);
@@ -97,6 +97,7 @@ pub(super) fn kill_children_on_signal() -> Result<()> {
             // It may have ended by itself.
             let _ = kill(*pid, Signal::SIGKILL);
         }
+        clean_up();
         std::process::exit(128 + signal as i32);
     })?;
     Ok(())

@@ -6,6 +6,7 @@ mod cpu;
 mod load;
 mod report;
 mod udp;
+mod xdp;
 
 use crate::workspace::Workspace;
 use anyhow::Result;
@@ -21,11 +22,14 @@ pub(crate) struct Arguments {
 enum Benchmark {
     /// Answers over UDP per second, and per second of CPU time
     Udp(udp::Arguments),
+    /// The XDP program: nanoseconds of a packet, connects per second, honest clients in a flood
+    Xdp(xdp::Arguments),
 }
 
 /// Runs the benchmark that was asked for.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     match &arguments.benchmark {
         Benchmark::Udp(arguments) => udp::run(workspace, arguments),
+        Benchmark::Xdp(arguments) => xdp::run(workspace, arguments),
     }
 }

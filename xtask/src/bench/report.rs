@@ -29,15 +29,15 @@ impl Series {
 
 /// The middle and the ends of some values.
 #[derive(Debug, PartialEq)]
-struct Spread {
-    median: f64,
+pub(super) struct Spread {
+    pub(super) median: f64,
     min: f64,
     max: f64,
 }
 
 impl Spread {
     /// Of at least one value.
-    fn of(mut values: Vec<f64>) -> Self {
+    pub(super) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let middle = values.len() / 2;
         let median =

@@ -42,7 +42,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let stable = Stable { daemon, tools, directory: workspace.target.join("bench") };
     let contenders = choose_contenders(&stable, &arguments.trackers)?;
     stable.prepare()?;
-    child::kill_children_on_signal()?;
+    child::end_on_signal(|| {})?;
 
     let measured_reports = arguments.seconds.div_ceil(REPORT_SECS);
     let load = Load { binary: load_binary, load_core, tracker_core, measured_reports };

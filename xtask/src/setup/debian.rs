@@ -20,7 +20,12 @@ const POLICY_FILE: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs the packages that tests need.
 pub(super) fn install_test_packages() -> Result<Presence> {
-    let missing: Vec<&str> = TEST_PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+    install_packages(&TEST_PACKAGES)
+}
+
+/// Installs those of these packages that are missing, and says which.
+pub(crate) fn install_packages(packages: &[&str]) -> Result<Presence> {
+    let missing: Vec<&str> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
         return Ok(Presence::Present);
     }
@@ -93,8 +98,13 @@ fn download(packages: &[&str], directory: &Path) -> Result<()> {
 /// Installs packages, with their services neither running nor enabled afterwards.
 fn install(packages: &[&str]) -> Result<()> {
     let _policy = NoServiceStarts::begin()?;
-    update_lists()?;
-    process::run(apt_get().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages))?;
+    if let Err(error) = update_lists() {
+        // One repository that does not answer need not be the one with these packages.
+        eprintln!("setup: {error:#}; going on with the lists of packages as they are");
+    }
+    // What an administrator has installed does not go for it.
+    let options = ["install", "--yes", "--quiet", "--no-install-recommends", "--no-remove"];
+    process::run(apt_get().args(options).args(packages))?;
     for (package, service) in UNWANTED_SERVICES {
         if packages.contains(&package) && process::succeeds(Command::new("systemctl").arg("--version")) {
             process::run(Command::new("systemctl").args(["disable", "--quiet", service]))?;

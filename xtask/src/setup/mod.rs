@@ -8,7 +8,9 @@ mod debian;
 mod python;
 
 pub(crate) use bench_tools::BenchTools;
+pub(crate) use debian::install_packages;
 
+use crate::ebpf;
 use crate::workspace::Workspace;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -22,7 +24,7 @@ pub(crate) struct Arguments {
 /// What something is installed for.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Purpose {
-    /// Clients that the tests drive, all from Debian and PyPI
+    /// Clients that the tests drive, from Debian and PyPI, and what the XDP program is built with
     Test,
     /// Other trackers and a load generator, in target/bench-tools
     Bench,
@@ -40,6 +42,7 @@ pub(crate) enum Presence {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if arguments.purpose != Some(Purpose::Bench) {
         for_tests(workspace)?;
+        ebpf::set_up(workspace);
     }
     if arguments.purpose != Some(Purpose::Test) {
         for_bench(workspace)?;
