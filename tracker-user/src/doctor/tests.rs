@@ -1,0 +1,4 @@
+//! Findings over hosts that directories describe, and over interfaces that are written down.
+
+mod host_areas;
+mod interface_areas;
