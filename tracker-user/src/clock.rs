@@ -29,6 +29,11 @@ impl Now {
         Self { nanoseconds: seconds as u64 * 1_000_000_000 }
     }
 
+    /// Nanoseconds since the host started.
+    pub const fn nanoseconds(self) -> u64 {
+        self.nanoseconds
+    }
+
     /// Whole seconds since the host started.
     pub const fn seconds(self) -> u32 {
         (self.nanoseconds / 1_000_000_000) as u32

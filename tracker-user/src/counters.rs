@@ -1,7 +1,9 @@
 //! What is counted, one set per worker thread: a worker writes its own set, and readers add the sets up.
 
+use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tracker_common::abi::Counter;
 use tracker_common::verdict::Verdict;
 
 /// How a request over HTTP ended: one per request, and each the index of its counter.
@@ -29,11 +31,13 @@ pub enum HttpVerdict {
     Malformed,
     /// No whole request within the time limit.
     TimedOut,
+    /// Its address lies in a network that is not served.
+    SourceDenied,
 }
 
 impl HttpVerdict {
     /// Every verdict, in the order of the counters.
-    pub const ALL: [HttpVerdict; 11] = [
+    pub const ALL: [HttpVerdict; 12] = [
         Self::AnnounceAnswered,
         Self::AnnounceRefused,
         Self::ScrapeAnswered,
@@ -45,6 +49,7 @@ impl HttpVerdict {
         Self::MethodRefused,
         Self::Malformed,
         Self::TimedOut,
+        Self::SourceDenied,
     ];
 
     /// The name under which the counter is published.
@@ -61,6 +66,7 @@ impl HttpVerdict {
             Self::MethodRefused => "method_refused",
             Self::Malformed => "malformed",
             Self::TimedOut => "timed_out",
+            Self::SourceDenied => "source_denied",
         }
     }
 }
@@ -106,6 +112,7 @@ pub type HttpCounters = CounterSet<{ HttpVerdict::ALL.len() }>;
 pub struct Counters {
     udp: Vec<Arc<UdpCounters>>,
     http: Vec<Arc<HttpCounters>>,
+    kernel: ArcSwapOption<Vec<Counter>>,
 }
 
 impl Counters {
@@ -114,6 +121,7 @@ impl Counters {
         Self {
             udp: (0..udp_workers).map(|_| Arc::default()).collect(),
             http: (0..http_workers).map(|_| Arc::default()).collect(),
+            kernel: ArcSwapOption::empty(),
         }
     }
 
@@ -135,6 +143,16 @@ impl Counters {
     /// Answers over UDP that the kernel refused to send, of all workers.
     pub fn udp_unsent(&self) -> u64 {
         self.udp.iter().map(|set| set.unsent.get(0)).sum()
+    }
+
+    /// What the XDP program has counted, by [`Verdict`], as of the last second; `None` where there is no program.
+    pub fn kernel(&self) -> Option<Arc<Vec<Counter>>> {
+        self.kernel.load_full()
+    }
+
+    /// Publishes what the XDP program has counted.
+    pub fn publish_kernel(&self, counters: Vec<Counter>) {
+        self.kernel.store(Some(Arc::new(counters)));
     }
 
     /// HTTP requests of all workers that ended in this verdict.

@@ -1,18 +1,21 @@
 //! The daemon's life: bind, give up privileges, start the workers, say so, wait, stop.
 
+use crate::access_list::AccessList;
 use crate::bind::Bound;
 use crate::clock::Now;
+use crate::config::Command;
 use crate::config::types::{Config, Mode, Transport};
-use crate::control::{self, End, Signals, keys};
+use crate::control::{Control, End, Kernel, Signals, keys};
 use crate::counters::Counters;
 use crate::http;
 use crate::ingress::SocketWorker;
-use crate::privileges;
+use crate::notify::{Notifier, State};
+use crate::privileges::{self, Keeps};
 use crate::tracker::Tracker;
 use crate::udp::{Handler, IdPolicy, SharedKeys, WrongId};
 use anyhow::{Context, Result, bail};
+use arc_swap::ArcSwap;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use sd_notify::NotifyState;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -21,19 +24,23 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tracker_common::connection_id::Slot;
 
-/// Runs the tracker until it is told to stop.
+/// Runs the tracker until it is told to stop; `reread` reads the configuration again when it is told to reload.
 ///
 /// # Errors
 /// Where it cannot start as it was told to, or a worker ends by itself.
-pub fn run(config: &Config) -> Result<()> {
+pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
     raise_descriptor_limit();
+    let notifier = Notifier::from_environment();
     let bound = Bound::bind(config)?;
-    privileges::give_up(&config.tracker)?;
+    let (kernel, keys) = start_kernel(config, &bound.addresses)?;
+    let keeps = if kernel.is_running() { Keeps::NetworkAdministration } else { Keeps::Nothing };
+    privileges::give_up(&config.tracker, keeps)?;
 
     let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
+    tracker.set_access(AccessList::denying(&config.access.deny));
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
-    let keys = keys::fresh().context("no randomness for connection ids")?;
-    let service = Arc::new(http::Service::new(Arc::clone(&tracker), counters, config, Now::read())?);
+    let service =
+        Arc::new(http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -42,10 +49,11 @@ pub fn run(config: &Config) -> Result<()> {
         let mut workers = Workers::new(lost);
         workers.start_udp(bound.udp, || handler(config, &tracker, &keys), service.counters())?;
         workers.start_http(bound.tcp, &service)?;
-        announce_readiness(config, &bound.addresses);
+        announce_readiness(&notifier, config, &bound.addresses);
 
-        let end = control::run(config, &tracker, &keys, signals, lost_workers).await;
-        stopping(&end);
+        let control = Control { config, reread, tracker: &tracker, counters: &counters, keys: &keys, kernel };
+        let end = control.run(signals, lost_workers).await;
+        stopping(&notifier, &end);
         let stopped = workers.stop();
         match end {
             End::Asked(_) => stopped,
@@ -63,8 +71,21 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// Loads and attaches the XDP program, as far as the mode asks for it. Only root can, so this comes before root is given
+/// up; and only what is bound is answered, so it comes after that.
+fn start_kernel(config: &Config, bound: &[(Transport, SocketAddr)]) -> Result<(Kernel, SharedKeys)> {
+    let mut kernel = Kernel::load(config, bound)?;
+    let keys = match kernel.keys_left_behind() {
+        Some(keys) => keys,
+        None => keys::fresh().context("no randomness for connection ids")?,
+    };
+    let [source_hash_key, _] = random_key()?;
+    kernel.start(config, &keys, source_hash_key)?;
+    Ok((kernel, Arc::new(ArcSwap::from_pointee(keys))))
+}
+
 fn random_key() -> Result<tracker_common::siphash::Key> {
-    keys::random_key().context("no randomness for the key of the peer store")
+    keys::random_key().context("no randomness for keys")
 }
 
 fn handler(config: &Config, tracker: &Arc<Tracker>, keys: &SharedKeys) -> Handler {
@@ -74,32 +95,22 @@ fn handler(config: &Config, tracker: &Arc<Tracker>, keys: &SharedKeys) -> Handle
 }
 
 /// Says that requests are answered from now on, and where.
-fn announce_readiness(config: &Config, addresses: &[(Transport, SocketAddr)]) {
-    match config.tracker.mode {
-        Mode::Auto => {
-            log::info!("mode auto: packets come through sockets, since this build has no XDP program")
-        }
-        Mode::Socket => log::info!("mode socket: packets come through sockets"),
+fn announce_readiness(notifier: &Notifier, config: &Config, addresses: &[(Transport, SocketAddr)]) {
+    if config.xdp.mode == Mode::Socket {
+        log::info!("mode socket: packets come through sockets");
     }
     let places: Vec<String> =
         addresses.iter().map(|(transport, address)| format!("{} {address}", transport.name())).collect();
     log::info!("ready: {}", places.join(", "));
-    notify(NotifyState::Ready);
+    notifier.tell(State::Ready);
 }
 
-fn stopping(end: &End) {
+fn stopping(notifier: &Notifier, end: &End) {
     match end {
         End::Asked(signal) => log::info!("{signal}: stopping"),
         End::WorkerLost(name) => log::error!("worker {name} ended by itself: stopping"),
     }
-    notify(NotifyState::Stopping);
-}
-
-/// Tells systemd, where it asked to be told (`NOTIFY_SOCKET`, sd_notify(3)).
-fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        log::warn!("systemd could not be notified: {error}");
-    }
+    notifier.tell(State::Stopping);
 }
 
 /// The threads that serve, and what stops them.

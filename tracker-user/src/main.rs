@@ -1,19 +1,26 @@
 //! The program's entry: arguments to configuration, configuration to daemon, outcomes to exit codes.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 use tracker_user::config::finding::Finding;
-use tracker_user::config::types::LogLevel;
+use tracker_user::config::types::{Config, LogLevel};
 use tracker_user::config::{self, Command};
-use tracker_user::daemon;
+use tracker_user::ingress::xdp::Xdp;
+use tracker_user::{daemon, doctor};
 
 fn main() -> ExitCode {
-    match config::from_arguments(std::env::args_os()) {
+    let (task, arguments) = task(std::env::args_os().collect());
+    match config::from_arguments(arguments) {
         Command::Run { config, warnings } => {
+            if let Task::Diagnose { as_json } = task {
+                write_findings(&warnings);
+                return diagnose(&config, as_json);
+            }
             start_logging(config.log_level);
             warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            match daemon::run(&config) {
+            match daemon::run(&config, &|| config::from_arguments(std::env::args_os())) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     log::error!("{error:#}");
@@ -33,6 +40,34 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is done with the configuration.
+#[derive(Clone, Copy)]
+enum Task {
+    /// The tracker runs.
+    Track,
+    /// `doctor`: the host is looked at, and nothing is started.
+    Diagnose { as_json: bool },
+}
+
+/// Takes the subcommand and what it alone understands from the arguments; the rest makes the configuration.
+fn task(mut arguments: Vec<OsString>) -> (Task, Vec<OsString>) {
+    if arguments.get(1).is_none_or(|first| first != doctor::NAME) {
+        return (Task::Track, arguments);
+    }
+    arguments.remove(1);
+    let before = arguments.len();
+    arguments.retain(|argument| argument != "--json");
+    (Task::Diagnose { as_json: arguments.len() < before }, arguments)
+}
+
+fn diagnose(config: &Config, as_json: bool) -> ExitCode {
+    let build = doctor::Build { xdp: Xdp::is_available(config), af_xdp: false };
+    let interfaces = &config.xdp.interface;
+    let report = doctor::run(&doctor::Request { config, interfaces, build, as_json });
+    write(std::io::stdout(), report.text);
+    if report.is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 fn start_logging(level: LogLevel) {
     let filter = match level {
         LogLevel::Error => log::LevelFilter::Error,
@@ -40,7 +75,13 @@ fn start_logging(level: LogLevel) {
         LogLevel::Info => log::LevelFilter::Info,
         LogLevel::Debug => log::LevelFilter::Debug,
     };
-    env_logger::Builder::new().filter_level(filter).format_target(false).init();
+    env_logger::Builder::new()
+        .filter_level(filter)
+        // It tells of every relocation, which is of use to nobody here.
+        .filter_module("aya_obj", filter.min(log::LevelFilter::Warn))
+        .filter_module("aya", filter.min(log::LevelFilter::Warn))
+        .format_target(false)
+        .init();
 }
 
 fn write_findings(findings: &[Finding]) {

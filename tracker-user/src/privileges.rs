@@ -1,8 +1,11 @@
 //! Giving up what only the start needed: after binding, before any thread or packet.
 
 use crate::config::types::TrackerConfig;
+use caps::errors::CapsError;
+use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::unistd::{Uid, User, chdir, chroot, setgid, setgroups, setuid};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -24,16 +27,29 @@ pub enum PrivilegeError {
     /// The directory cannot be entered.
     #[error("cannot {0} to {1}: {2}; check -d or tracker.rootdir")]
     Directory(&'static str, PathBuf, Errno),
+    /// The capabilities for the XDP program cannot be kept, or the others not be dropped.
+    #[error("cannot keep CAP_NET_ADMIN and CAP_BPF alone: {0}; run with --mode socket, or with -u root")]
+    Capabilities(CapsError),
     /// The kernel refuses one of the steps.
     #[error("cannot give up root ({0}): {1}")]
     Step(&'static str, Errno),
+}
+
+/// What is kept of root's power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// Nothing.
+    Nothing,
+    /// What it takes to attach the XDP program to an interface that comes later, or comes back: `CAP_NET_ADMIN` and
+    /// `CAP_BPF` (Linux 5.8).
+    NetworkAdministration,
 }
 
 /// Enters `tracker.rootdir` and becomes `tracker.user`.
 ///
 /// # Errors
 /// Where any step fails; some may have been taken by then, so the caller must end.
-pub fn give_up(config: &TrackerConfig) -> Result<(), PrivilegeError> {
+pub fn give_up(config: &TrackerConfig, keeps: Keeps) -> Result<(), PrivilegeError> {
     let is_root = Uid::effective().is_root();
     // The user database is not there any more after a chroot.
     let user = user_to_become(config, is_root)?;
@@ -42,13 +58,28 @@ pub fn give_up(config: &TrackerConfig) -> Result<(), PrivilegeError> {
     }
     if let Some(user) = user
         && is_root
+        && !user.uid.is_root()
     {
+        if keeps == Keeps::NetworkAdministration {
+            caps::securebits::set_keepcaps(true).map_err(PrivilegeError::Capabilities)?;
+        }
         setgroups(&[user.gid]).map_err(|error| PrivilegeError::Step("setgroups", error))?;
         setgid(user.gid).map_err(|error| PrivilegeError::Step("setgid", error))?;
         setuid(user.uid).map_err(|error| PrivilegeError::Step("setuid", error))?;
+        if keeps == Keeps::NetworkAdministration {
+            keep_network_administration().map_err(PrivilegeError::Capabilities)?;
+        }
         log::info!("running as {}", user.name);
     }
     Ok(())
+}
+
+/// Of all that changing the user has left permitted, keeps two and drops the rest.
+fn keep_network_administration() -> Result<(), CapsError> {
+    let kept = HashSet::from([Capability::CAP_NET_ADMIN, Capability::CAP_BPF]);
+    caps::set(None, CapSet::Permitted, &kept)?;
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::securebits::set_keepcaps(false)
 }
 
 fn user_to_become(config: &TrackerConfig, is_root: bool) -> Result<Option<User>, PrivilegeError> {

@@ -1,10 +1,13 @@
 //! Announce and scrape, the same for both protocols: no sockets, no clock, no bytes of a protocol.
 
+use crate::access_list::AccessList;
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{PeerStore, PeersOut, Standing, SwarmCounts, Timeouts, Update};
-use std::net::SocketAddr;
+use arc_swap::ArcSwap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use tracker_common::siphash::Key;
 
 /// What a peer says has happened (BEP 3). Any other event is an ordinary announce.
@@ -54,6 +57,7 @@ impl Announced {
 pub struct Tracker {
     store: PeerStore,
     config: TrackerConfig,
+    access: ArcSwap<AccessList>,
 }
 
 impl Tracker {
@@ -61,7 +65,17 @@ impl Tracker {
     pub fn new(config: TrackerConfig, key: Key) -> Self {
         let timeouts =
             Timeouts { peer_secs: config.peer_timeout_secs, torrent_secs: config.torrent_timeout_secs };
-        Self { store: PeerStore::new(key, timeouts), config }
+        Self { store: PeerStore::new(key, timeouts), config, access: ArcSwap::default() }
+    }
+
+    /// Whether anything is answered to this source. Asked before a request is looked at.
+    pub fn allows(&self, source: IpAddr) -> bool {
+        self.access.load().allows(source)
+    }
+
+    /// Replaces who is served, whole and at once.
+    pub fn set_access(&self, access: AccessList) {
+        self.access.store(Arc::new(access));
     }
 
     /// Takes an announce in and draws peers into `peers`, none for a peer that stops.

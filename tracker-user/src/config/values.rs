@@ -1,6 +1,6 @@
 //! From the text of a value to the value; an error says what is expected and what was found.
 
-use super::types::{DEFAULT_PORT, LogLevel, Mode};
+use super::types::{DEFAULT_PORT, LogLevel, Mode, XdpAttach};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -112,9 +112,20 @@ pub(super) fn stats_path(text: &str) -> Result<String, String> {
 pub(super) fn mode(text: &str) -> Result<Mode, String> {
     match text {
         "auto" => Ok(Mode::Auto),
+        "xdp" => Ok(Mode::Xdp),
         "socket" => Ok(Mode::Socket),
-        "xsk" | "xdp" => Err(format!("expected auto or socket, found {text:?}: this build has no XDP")),
-        _ => Err(expected("auto or socket", text)),
+        "xsk" => Err(format!("expected auto, xdp or socket, found {text:?}: this version has no AF_XDP")),
+        _ => Err(expected("auto, xdp or socket", text)),
+    }
+}
+
+/// Where the XDP program runs.
+pub(super) fn xdp_attach(text: &str) -> Result<XdpAttach, String> {
+    match text {
+        "auto" => Ok(XdpAttach::Auto),
+        "native" => Ok(XdpAttach::Native),
+        "generic" => Ok(XdpAttach::Generic),
+        _ => Err(expected("auto, native or generic", text)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The keys of the connection ids: where they come from, and how they are replaced.
 
+use super::Kernel;
 use crate::udp::SharedKeys;
-use arc_swap::ArcSwap;
 use getrandom::Error;
 use std::sync::Arc;
 use tracker_common::connection_id::Keys;
@@ -15,20 +15,24 @@ pub fn random_key() -> Result<Key, Error> {
     Ok([getrandom::u64()?, getrandom::u64()?])
 }
 
-/// Two fresh keys, ready to be shared.
+/// Two fresh keys.
 ///
 /// # Errors
 /// Where the kernel has no randomness.
-pub fn fresh() -> Result<SharedKeys, Error> {
-    Ok(Arc::new(ArcSwap::from_pointee(Keys::new([random_key()?, random_key()?]))))
+pub fn fresh() -> Result<Keys, Error> {
+    Ok(Keys::new([random_key()?, random_key()?]))
 }
 
 /// Makes new ids with a new key; those of the key before hold until the next rotation.
 ///
+/// Whoever issues comes after whoever checks: at no moment is an id given out that the other side refuses.
+///
 /// # Errors
 /// Where the kernel has no randomness; the keys are then as before.
-pub(super) fn rotate(keys: &SharedKeys) -> Result<(), Error> {
+pub(super) fn rotate(keys: &SharedKeys, kernel: &Kernel) -> Result<(), Error> {
     let rotated = keys.load().rotated(random_key()?);
+    kernel.prepare_keys(&rotated);
     keys.store(Arc::new(rotated));
+    kernel.publish_keys(&rotated);
     Ok(())
 }

@@ -1,20 +1,27 @@
-//! What goes on beside the packets: signals, new keys, expiry, and watching over the workers. It publishes
-//! snapshots that the workers read, and is never on the packet path.
+//! What goes on beside the packets: signals, new keys, expiry, the XDP program, and watching over the workers. It
+//! publishes snapshots that the workers read, and is never on the packet path.
 
+mod kernel;
 pub mod keys;
 mod sweeper;
 
+pub use kernel::Kernel;
+
 use crate::clock::Now;
+use crate::config::Command;
 use crate::config::types::Config;
+use crate::counters::Counters;
 use crate::tracker::Tracker;
 use crate::udp::SharedKeys;
 use std::io::Result;
-use std::sync::Arc;
 use std::time::Duration;
 use sweeper::Sweeper;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, interval, interval_at};
+
+/// How often the XDP program gets a sign of life, and its counters are read.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Why the daemon ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,33 +53,67 @@ impl Signals {
     }
 }
 
-/// Runs until the daemon shall end, and says why. `lost_workers` hears the names of workers that end.
-pub async fn run(
-    config: &Config,
-    tracker: &Arc<Tracker>,
-    keys: &SharedKeys,
-    mut signals: Signals,
-    mut lost_workers: UnboundedReceiver<String>,
-) -> End {
-    let rotation_period = Duration::from_secs(u64::from(config.udp.connection_id_rotation_secs.max(1)));
-    let mut rotation = interval_at(Instant::now() + rotation_period, rotation_period);
-    let mut sweeper = Sweeper::new(config.tracker.peer_timeout_secs);
-    loop {
-        tokio::select! {
-            _ = signals.terminate.recv() => return End::Asked("SIGTERM"),
-            _ = signals.interrupt.recv() => return End::Asked("SIGINT"),
-            _ = signals.hangup.recv() => log::info!("SIGHUP: there is nothing to reload"),
-            Some(worker) = lost_workers.recv() => return End::WorkerLost(worker),
-            _ = rotation.tick() => rotate(keys),
-            () = sweeper.next_turn() => sweeper.sweep_shard(tracker.store(), Now::read()),
-        }
-    }
+/// Everything that control looks after.
+pub struct Control<'a> {
+    /// What was configured at the start.
+    pub config: &'a Config,
+    /// Reads the configuration again, from where it came.
+    pub reread: &'a dyn Fn() -> Command,
+    /// The tracker.
+    pub tracker: &'a Tracker,
+    /// Where the XDP program's counters are published.
+    pub counters: &'a Counters,
+    /// The keys of the connection ids.
+    pub keys: &'a SharedKeys,
+    /// The XDP program, where there is one.
+    pub kernel: Kernel,
 }
 
-fn rotate(keys: &SharedKeys) {
-    match keys::rotate(keys) {
-        Ok(()) => log::debug!("connection ids are made with a new key"),
-        // The old keys go on: better than none.
-        Err(error) => log::error!("no randomness for a new key of the connection ids: {error}"),
+impl Control<'_> {
+    /// Runs until the daemon shall end, and says why. `lost_workers` hears the names of workers that end.
+    pub async fn run(mut self, mut signals: Signals, mut lost_workers: UnboundedReceiver<String>) -> End {
+        let rotation_period =
+            Duration::from_secs(u64::from(self.config.udp.connection_id_rotation_secs.max(1)));
+        let mut rotation = interval_at(Instant::now() + rotation_period, rotation_period);
+        let mut heartbeat = interval(HEARTBEAT);
+        self.kernel.watch();
+        let mut sweeper = Sweeper::new(self.config.tracker.peer_timeout_secs);
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => return End::Asked("SIGTERM"),
+                _ = signals.interrupt.recv() => return End::Asked("SIGINT"),
+                _ = signals.hangup.recv() => self.reload(),
+                Some(worker) = lost_workers.recv() => return End::WorkerLost(worker),
+                _ = rotation.tick() => self.rotate(),
+                _ = heartbeat.tick() => self.kernel.beat(self.counters),
+                () = self.kernel.host_changed() => self.kernel.refresh(),
+                () = sweeper.next_turn() => sweeper.sweep_shard(self.tracker.store(), Now::read()),
+            }
+        }
+    }
+
+    fn rotate(&self) {
+        match keys::rotate(self.keys, &self.kernel) {
+            Ok(()) => log::info!("connection ids are made with a new key"),
+            // The old keys go on: better than none.
+            Err(error) => log::error!("no randomness for a new key of the connection ids: {error}"),
+        }
+    }
+
+    /// Takes over what can change while the daemon runs. A configuration with a mistake changes nothing.
+    fn reload(&mut self) {
+        match (self.reread)() {
+            Command::Run { config, warnings } => {
+                warnings.iter().for_each(|warning| log::warn!("{warning}"));
+                self.tracker.set_access(crate::access_list::AccessList::denying(&config.access.deny));
+                self.kernel.adjust(&config);
+                log::info!("reloaded access.deny and the budgets under xdp; other keys need a restart");
+            }
+            Command::Refuse { findings, .. } => {
+                findings.iter().for_each(|finding| log::error!("{finding}"));
+                log::error!("nothing is reloaded: mend the configuration first");
+            }
+            Command::Print { .. } => {}
+        }
     }
 }

@@ -117,6 +117,10 @@ impl Dispatcher {
             return Answer { extra: Some(allow), ..answer };
         }
         let client = client_ip(source, request.headers(), &self.service.access.proxy);
+        if !self.service.tracker.allows(client) {
+            scratch.body.extend_from_slice(b"this address is not served\n");
+            return Answer::text(HttpVerdict::SourceDenied, StatusCode::FORBIDDEN);
+        }
         let query = request.uri().query().unwrap_or_default().as_bytes();
         match endpoint(request.uri().path(), query, &self.service.access.stats_path) {
             Endpoint::Announce => self.announce(client, query, scratch),

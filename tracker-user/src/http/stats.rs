@@ -8,8 +8,10 @@ use crate::counters::HttpVerdict;
 use crate::peer_store::Totals;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::IpAddr;
+use tracker_common::abi::Counter;
 use tracker_common::verdict::Verdict;
 
 /// What a request wants to see.
@@ -94,8 +96,20 @@ struct Everything<'a> {
     completed: u64,
     #[serde(serialize_with = "udp_verdicts")]
     udp: &'a Service,
+    /// Answers over UDP that the kernel refused to send.
+    udp_unsent: u64,
     #[serde(serialize_with = "http_verdicts")]
     http: &'a Service,
+    /// What the XDP program has counted; absent where none runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xdp: Option<BTreeMap<&'static str, KernelCounter>>,
+}
+
+/// Packets that ended in one verdict within the kernel.
+#[derive(Serialize)]
+struct KernelCounter {
+    packets: u64,
+    bytes: u64,
 }
 
 impl<'a> Everything<'a> {
@@ -108,6 +122,8 @@ impl<'a> Everything<'a> {
             seeders: totals.seeders,
             leechers: totals.peers.saturating_sub(totals.seeders),
             completed: totals.completed,
+            udp_unsent: service.counters.udp_unsent(),
+            xdp: service.counters.kernel().map(|counters| kernel_verdicts(&counters)),
             udp: service,
             http: service,
         }
@@ -117,6 +133,15 @@ impl<'a> Everything<'a> {
 fn udp_verdicts<S: Serializer>(service: &Service, serializer: S) -> Result<S::Ok, S::Error> {
     serializer
         .collect_map(Verdict::ALL.iter().map(|verdict| (verdict.name(), service.counters.udp(*verdict))))
+}
+
+fn kernel_verdicts(counters: &[Counter]) -> BTreeMap<&'static str, KernelCounter> {
+    let named = Verdict::ALL.iter().zip(counters);
+    named
+        .map(|(verdict, Counter { packets, bytes })| {
+            (verdict.name(), KernelCounter { packets: *packets, bytes: *bytes })
+        })
+        .collect()
 }
 
 fn http_verdicts<S: Serializer>(service: &Service, serializer: S) -> Result<S::Ok, S::Error> {

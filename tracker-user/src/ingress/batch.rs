@@ -8,14 +8,16 @@ use std::io::{Error, Result};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
-use tracker_common::wire::MAX_PAYLOAD_V4;
+use tracker_common::wire::{INFO_HASH_LEN, MAX_PAYLOAD_V4, MAX_SCRAPE_HASHES, request};
 
 /// Packets per system call. More gain nothing: the call itself is then below 1 % of the work.
 pub(super) const BATCH: usize = 64;
-/// The longest request that is read whole: a scrape of 74 hashes has 1,496 bytes. What is longer is an announce
-/// with options or a scrape for more than one answer holds, and neither misses what is cut off. An odd number of cache
-/// lines, so that the fronts of all packets do not compete for the same few places in the cache.
-const RECEIVE_LEN: usize = 1600;
+/// The longest request that is read whole: a scrape of as many hashes as are answered. What is longer is an announce with
+/// options or asks for more than an answer holds, and neither misses what is cut off. An odd number of cache lines, so that
+/// the fronts of all packets do not compete for the same few places in the cache.
+const RECEIVE_LEN: usize = 39 * 64;
+
+const _: () = assert!(RECEIVE_LEN >= request::SCRAPE_HASHES + MAX_SCRAPE_HASHES * INFO_HASH_LEN);
 
 /// The buffers of one worker.
 pub(super) struct Batch {
@@ -243,6 +245,6 @@ mod tests {
         theirs.send_to(&[7; 9000], ours.local_addr().unwrap()).unwrap();
         let mut batch = Batch::new();
         assert_eq!(batch.receive(&ours).unwrap(), 1);
-        assert_eq!(batch.packet(0).payload, [7; 1600]);
+        assert_eq!(batch.packet(0).payload, [7; 39 * 64]);
     }
 }

@@ -3,5 +3,6 @@
 mod batch;
 mod destination;
 mod socket_worker;
+pub mod xdp;
 
 pub use socket_worker::SocketWorker;

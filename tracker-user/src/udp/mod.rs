@@ -95,6 +95,9 @@ impl Handler {
         if !is_answerable(source) {
             return Outcome::Ignore(Verdict::UnanswerableSource);
         }
+        if !self.tracker.allows(source.ip()) {
+            return Outcome::Ignore(Verdict::SourceBlocked);
+        }
         match parse(payload) {
             Err(verdict) => Outcome::Ignore(verdict),
             Ok(Request::Connect { transaction_id }) => {

@@ -3,11 +3,9 @@
 use crate::info_hash::InfoHash;
 use crate::tracker::Event;
 use std::ops::Range;
+use tracker_common::request::{Kind, classify};
 use tracker_common::verdict::Verdict;
-use tracker_common::wire::{
-    ACTION_ANNOUNCE, ACTION_CONNECT, ACTION_SCRAPE, EVENT_COMPLETED, EVENT_STOPPED, INFO_HASH_LEN,
-    MAX_SCRAPE_HASHES, PROTOCOL_ID, request,
-};
+use tracker_common::wire::{EVENT_COMPLETED, EVENT_STOPPED, INFO_HASH_LEN, MAX_SCRAPE_HASHES, request};
 
 /// Chosen by the client; comes back as it is.
 pub(super) type TransactionId = [u8; 4];
@@ -38,59 +36,51 @@ pub(super) struct AnnounceFields {
 }
 
 /// Reads a payload. The error is the verdict on a packet that is no request.
-///
-/// The cheap checks come first: a flood of rubbish never reaches the hash that proves a connection id.
 pub(super) fn parse(payload: &[u8]) -> Result<Request<'_>, Verdict> {
     let Some((header, _)) = payload.split_first_chunk::<{ request::HEADER_LEN }>() else {
         return Err(Verdict::TooShort);
     };
     let transaction_id = field(header, request::TRANSACTION_ID);
     let connection_id = u64::from_be_bytes(field(header, request::CONNECTION_ID));
-    let question = match u32::from_be_bytes(field(header, request::ACTION)) {
-        ACTION_CONNECT if connection_id == PROTOCOL_ID => return Ok(Request::Connect { transaction_id }),
-        ACTION_CONNECT => return Err(Verdict::WrongProtocolId),
-        ACTION_ANNOUNCE => parse_announce(payload)?,
-        ACTION_SCRAPE => parse_scrape(payload)?,
-        _ => return Err(Verdict::UnknownAction),
+    let action = u32::from_be_bytes(field(header, request::ACTION));
+    let question = match classify(payload.len(), connection_id, action)? {
+        Kind::Connect => return Ok(Request::Connect { transaction_id }),
+        Kind::Announce => Question::Announce(announce_fields(payload)),
+        Kind::Scrape => Question::Scrape(scrape_hashes(payload)),
     };
     Ok(Request::Proven { connection_id, transaction_id, question })
 }
 
-/// The torrent that a payload may be about, before anything else about it is known.
+/// The torrent that a payload asks about, if it is a request of the kind; its connection id is not proven yet.
 pub(super) fn torrent_in_question(payload: &[u8]) -> Option<InfoHash> {
-    let action = u32::from_be_bytes(field(payload.get(..request::HEADER_LEN)?, request::ACTION));
-    let is_about_a_torrent = action == ACTION_ANNOUNCE || action == ACTION_SCRAPE;
-    let info_hash = payload.get(request::INFO_HASH).filter(|_| is_about_a_torrent)?;
-    info_hash.try_into().ok().map(InfoHash)
+    match parse(payload) {
+        Ok(Request::Proven { question: Question::Announce(fields), .. }) => Some(fields.info_hash),
+        Ok(Request::Proven { question: Question::Scrape([first, ..]), .. }) => Some(InfoHash(*first)),
+        _ => None,
+    }
 }
 
 /// BEP 41 options behind the fields are skipped: their URL data is for trackers that share a port.
-fn parse_announce(payload: &[u8]) -> Result<Question<'_>, Verdict> {
-    let Some((announce, _options)) = payload.split_first_chunk::<{ request::ANNOUNCE_LEN }>() else {
-        return Err(Verdict::AnnounceTooShort);
-    };
+fn announce_fields(announce: &[u8]) -> AnnounceFields {
     let event = match u32::from_be_bytes(field(announce, request::EVENT)) {
         EVENT_COMPLETED => Event::Completed,
         EVENT_STOPPED => Event::Stopped,
         _ => Event::Ordinary,
     };
     let peers_wanted = i32::from_be_bytes(field(announce, request::PEERS_WANTED));
-    Ok(Question::Announce(AnnounceFields {
+    AnnounceFields {
         info_hash: InfoHash(field(announce, request::INFO_HASH)),
         bytes_left: u64::from_be_bytes(field(announce, request::BYTES_LEFT)),
         event,
         peers_wanted: u32::try_from(peers_wanted).ok(),
         port: u16::from_be_bytes(field(announce, request::PORT)),
-    }))
+    }
 }
 
 /// A piece of an info hash at the end is ignored, and so is what an answer has no room for.
-fn parse_scrape(payload: &[u8]) -> Result<Question<'_>, Verdict> {
-    let hashes = payload.get(request::SCRAPE_HASHES..).map_or(&[][..], |rest| rest.as_chunks().0);
-    if hashes.is_empty() {
-        return Err(Verdict::ScrapeTooShort);
-    }
-    Ok(Question::Scrape(&hashes[..hashes.len().min(MAX_SCRAPE_HASHES)]))
+fn scrape_hashes(scrape: &[u8]) -> &[[u8; INFO_HASH_LEN]] {
+    let hashes = scrape.get(request::SCRAPE_HASHES..).map_or(&[][..], |rest| rest.as_chunks().0);
+    &hashes[..hashes.len().min(MAX_SCRAPE_HASHES)]
 }
 
 /// The bytes of one field; `range` is one of [`request`] and as long as the result.

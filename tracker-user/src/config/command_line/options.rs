@@ -27,8 +27,11 @@ Examples:
                                                one setting other than in the file
   opentracker-xdp -f opentracker.conf --check-config
                                                find everything wrong before a restart
+  opentracker-xdp doctor [--json] -f opentracker.conf
+                                               what this host can do for it, and what is in the way
 
-Exit codes: 0 done, 1 --check-config found an error, 2 it cannot start with this configuration.";
+Exit codes: 0 done, 1 --check-config found an error or the doctor an obstacle, 2 it cannot start with this
+configuration.";
 
 /// An option with a meaning of its own, in place of a setting's.
 #[derive(Clone, Copy)]
@@ -53,6 +56,9 @@ impl OptionId {
     }
 }
 
+/// The value of an option that means `true` alone.
+const SWITCH: &str = "true|false";
+
 /// An option that sets one setting.
 pub(super) struct Shortcut {
     pub(super) long: &'static str,
@@ -66,7 +72,10 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
     Shortcut { long: "dir", setting: "tracker.rootdir", short: Some('d'), value: "DIR" },
     Shortcut { long: "user", setting: "tracker.user", short: Some('u'), value: "USER" },
     Shortcut { long: "access-stats", setting: "access.stats", short: Some('A'), value: "IP[/BITS]" },
-    Shortcut { long: "mode", setting: "tracker.mode", short: None, value: "MODE" },
+    Shortcut { long: "mode", setting: "xdp.mode", short: None, value: "MODE" },
+    Shortcut { long: "interface", setting: "xdp.interface", short: None, value: "NAME" },
+    Shortcut { long: "xdp-object", setting: "xdp.object", short: None, value: "FILE" },
+    Shortcut { long: "xdp-pin", setting: "xdp.pin", short: None, value: SWITCH },
     Shortcut { long: "udp-workers", setting: "udp.workers", short: None, value: "N" },
     Shortcut { long: "http-workers", setting: "http.workers", short: None, value: "N" },
     Shortcut { long: "log-level", setting: "log.level", short: None, value: "LEVEL" },
@@ -137,6 +146,10 @@ fn shortcut(shortcut: &Shortcut) -> Arg {
     let doc = setting.map(|setting| setting.doc.trim_end_matches('.')).unwrap_or_default();
     let option = repeatable(shortcut.long, shortcut.value, TRACKER);
     let option = shortcut.short.into_iter().fold(option, Arg::short);
+    let option = match shortcut.value {
+        SWITCH => option.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => option,
+    };
     option.help(format!("{doc} [{}]", shortcut.setting))
 }
 

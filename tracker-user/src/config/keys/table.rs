@@ -2,7 +2,7 @@
 
 use super::{Kind, Setting, Shown};
 use crate::config::draft::Draft;
-use crate::config::types::{Config, LogLevel, Mode, Transport};
+use crate::config::types::{Config, LogLevel, Transport, XdpAttach};
 use crate::config::values;
 use ipnet::IpNet;
 
@@ -55,14 +55,6 @@ pub static SETTINGS: &[Setting] = &[
         example: "[2001:db8::1]:6969",
         set: |draft, value| listen(draft, Transport::Udp, value),
         show: |config| listening(config, Transport::Udp),
-    },
-    Setting {
-        name: "tracker.mode",
-        doc: "How packets come in: auto (the best that this host offers) or socket.",
-        kind: Kind::Text,
-        example: "",
-        set: |draft, value| store(&mut draft.config.tracker.mode, values::mode(value)),
-        show: |config| Shown::Text(mode_name(config.tracker.mode).to_owned()),
     },
     Setting {
         name: "tracker.user",
@@ -180,6 +172,17 @@ pub static SETTINGS: &[Setting] = &[
         show: |config| networks(&config.access.proxy),
     },
     Setting {
+        name: "access.deny",
+        doc: "A network that is not served, over UDP or HTTP; repeatable; the kernel drops its packets where XDP runs.",
+        kind: Kind::List,
+        example: "203.0.113.0/24",
+        set: |draft, value| {
+            draft.config.access.deny.push(values::network(value)?);
+            Ok(())
+        },
+        show: |config| networks(&config.access.deny),
+    },
+    Setting {
         name: "udp.workers",
         doc: "Threads that answer UDP; 0 for one per core.",
         kind: Kind::Number,
@@ -225,6 +228,84 @@ pub static SETTINGS: &[Setting] = &[
             store(&mut draft.config.udp.connection_id_rotation_secs, seconds(value, 1, 604_800))
         },
         show: |config| number(config.udp.connection_id_rotation_secs),
+    },
+    Setting {
+        name: "xdp.mode",
+        doc: "How packets come in: auto (the best that this host offers), xdp (or no start), or socket.",
+        kind: Kind::Text,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xdp.mode, values::mode(value)),
+        show: |config| Shown::Text(config.xdp.mode.name().to_owned()),
+    },
+    Setting {
+        name: "xdp.interface",
+        doc: "An interface to attach to; repeatable; without it, all that carry a listen address, except loopback.",
+        kind: Kind::List,
+        example: "eth0",
+        set: |draft, value| {
+            draft.config.xdp.interface.push(values::text(value, "an interface")?);
+            Ok(())
+        },
+        show: |config| Shown::List(config.xdp.interface.clone()),
+    },
+    Setting {
+        name: "xdp.attach",
+        doc: "Where the XDP program runs: native (in the driver), generic, or auto (native where it works).",
+        kind: Kind::Text,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xdp.attach, values::xdp_attach(value)),
+        show: |config| Shown::Text(xdp_attach_name(config.xdp.attach).to_owned()),
+    },
+    Setting {
+        name: "xdp.object",
+        doc: "An XDP program to load instead of the one that is built in.",
+        kind: Kind::Text,
+        example: "/usr/lib/opentracker-xdp/tracker-ebpf",
+        set: |draft, value| {
+            let path = values::text(value, "a file").map(|path| Some(path.into()));
+            store(&mut draft.config.xdp.object, path)
+        },
+        show: |config| optional(config.xdp.object.as_ref().map(|path| path.to_string_lossy().into())),
+    },
+    Setting {
+        name: "xdp.pin",
+        doc: "Whether the program stays attached when the tracker ends, for the next to take over without a gap.",
+        kind: Kind::Switch,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xdp.pin, values::switch(value)),
+        show: |config| Shown::Switch(config.xdp.pin),
+    },
+    Setting {
+        name: "xdp.source_packets_per_sec",
+        doc: "Proven packets per second from one IPv4 address or IPv6 /64, in the kernel; 0 for no bound.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xdp.source_packets_per_sec, packets(value, 0)),
+        show: |config| number(config.xdp.source_packets_per_sec),
+    },
+    Setting {
+        name: "xdp.source_burst_packets",
+        doc: "Proven packets that one source may send at once: clients behind one address come in crowds.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xdp.source_burst_packets, packets(value, 1)),
+        show: |config| number(config.xdp.source_burst_packets),
+    },
+    Setting {
+        name: "xdp.connects_per_sec",
+        doc: "Connects per second that are answered, of all sources together; 0 for no bound.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xdp.connects_per_sec, packets(value, 0)),
+        show: |config| number(config.xdp.connects_per_sec),
+    },
+    Setting {
+        name: "xdp.connect_burst",
+        doc: "Connects of all sources together that are answered at once, where they are bounded.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xdp.connect_burst, packets(value, 1)),
+        show: |config| number(config.xdp.connect_burst),
     },
     Setting {
         name: "http.workers",
@@ -294,6 +375,10 @@ fn peers(text: &str, least: u64) -> Result<u16, String> {
     values::number(text, "peers", least..=2000)
 }
 
+fn packets(text: &str, least: u64) -> Result<u32, String> {
+    values::number(text, "packets", least..=1_000_000_000)
+}
+
 fn workers(text: &str) -> Result<u16, String> {
     values::number(text, "workers", 0..=1024)
 }
@@ -320,10 +405,11 @@ fn networks(networks: &[IpNet]) -> Shown {
     Shown::List(networks.iter().map(ToString::to_string).collect())
 }
 
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Auto => "auto",
-        Mode::Socket => "socket",
+fn xdp_attach_name(attach: XdpAttach) -> &'static str {
+    match attach {
+        XdpAttach::Auto => "auto",
+        XdpAttach::Native => "native",
+        XdpAttach::Generic => "generic",
     }
 }
 

@@ -112,7 +112,7 @@ fn every_option_sets_its_setting() {
     expected.tracker.rootdir = Some("/srv/t".into());
     expected.tracker.user = Some("root".to_owned());
     expected.access.stats = vec!["192.0.2.1/32".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
-    expected.tracker.mode = Mode::Socket;
+    expected.xdp.mode = Mode::Socket;
     expected.udp.workers = 2;
     expected.http.workers = 3;
     expected.http.max_connections = 7;
@@ -146,7 +146,7 @@ fn mistakes_of_options_and_files_are_found_all_at_once() {
         "-f",
         "/nowhere/x.conf",
         "--mode",
-        "xdp",
+        "xsk",
         "-w",
         "list",
         "-l",
@@ -177,7 +177,8 @@ fn mistakes_of_options_and_files_are_found_all_at_once() {
         format!("{}:1: tracker.usr: unknown keyword; did you mean tracker.user?", file.path()),
         format!("{}:2: udp.workers: expected workers between 0 and 1024, found \"x\"", file.path()),
         "/nowhere/x.conf: cannot be read: No such file or directory (os error 2)".to_owned(),
-        "command line: --mode: expected auto or socket, found \"xdp\": this build has no XDP".to_owned(),
+        "command line: --mode: expected auto, xdp or socket, found \"xsk\": this version has no AF_XDP"
+            .to_owned(),
         "command line: -w: this version does not have whitelists; remove it to run without".to_owned(),
         "command line: -l: this version does not have loading of a state dump; remove it to run without"
             .to_owned(),

@@ -22,7 +22,7 @@ fn the_lines_of_an_opentracker_file_are_taken() {
          tracker.rootdir /usr/local/etc/opentracker\n\
          tracker.user  nobody\n\
          tracker.redirect_url https://your.tracker.local/#top\n\
-         tracker.mode socket\n",
+         xdp.mode socket\n",
     );
     assert_eq!(findings, Vec::<String>::new());
     let workers = Listen { udp_workers: Some(4), ..udp("[2001:db8::5]:80") };
@@ -36,7 +36,7 @@ fn the_lines_of_an_opentracker_file_are_taken() {
     assert_eq!(config.tracker.rootdir, Some("/usr/local/etc/opentracker".into()));
     assert_eq!(config.tracker.user.as_deref(), Some("nobody"));
     assert_eq!(config.tracker.redirect_url.as_deref(), Some("https://your.tracker.local/#top"));
-    assert_eq!(config.tracker.mode, Mode::Socket);
+    assert_eq!(config.xdp.mode, Mode::Socket);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn every_mistake_of_a_classic_file_is_found_with_its_line() {
          access.stats_path announce\n\
          access.stats 10.0.0.0/33\n\
          udp.lenient yes\n\
-         tracker.mode xsk\n\
+         xdp.mode xsk\n\
          something.else 1\n",
     );
     let address = "expected an address such as 192.0.2.1, 192.0.2.1:80, 2001:db8::1 or [2001:db8::1]:80";
@@ -83,7 +83,7 @@ fn every_mistake_of_a_classic_file_is_found_with_its_line() {
              \"10.0.0.0/33\""
                 .to_owned(),
             "t.conf:12: udp.lenient: expected true or false, found \"yes\"".to_owned(),
-            "t.conf:13: tracker.mode: expected auto or socket, found \"xsk\": this build has no XDP".to_owned(),
+            "t.conf:13: xdp.mode: expected auto, xdp or socket, found \"xsk\": this version has no AF_XDP".to_owned(),
             "t.conf:14: something.else: unknown keyword; opentracker.conf.example lists all there are".to_owned(),
         ]
     );
@@ -123,6 +123,7 @@ fn toml_has_the_same_names() {
          udp = { workers = 0x0_4, lenient = true }\n\
          [tracker]\n\
          interval_secs = 1_000\n\
+         [xdp]\n\
          mode = \"socket\"\n\
          [access]\n\
          stats = [\"10.0.0.0/8\"]\n",
@@ -133,7 +134,7 @@ fn toml_has_the_same_names() {
         vec![udp("0.0.0.0:6969"), udp("[::]:0"), udp("[::]:0"), workers, tcp("0.0.0.0:6969"), tcp("[::]:0")];
     assert_eq!(config.listen, listen);
     assert_eq!((config.udp.workers, config.udp.lenient), (4, true));
-    assert_eq!((config.tracker.interval_secs, config.tracker.mode), (1000, Mode::Socket));
+    assert_eq!((config.tracker.interval_secs, config.xdp.mode), (1000, Mode::Socket));
     assert_eq!(config.access.stats, vec!["10.0.0.0/8".parse().unwrap()]);
 }
 

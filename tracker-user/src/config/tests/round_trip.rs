@@ -3,7 +3,8 @@
 use super::{from_classic, from_toml};
 use crate::config::print::as_toml;
 use crate::config::types::{
-    AccessConfig, Config, HttpConfig, Listen, LogLevel, Mode, TrackerConfig, Transport, UdpConfig,
+    AccessConfig, Config, HttpConfig, Listen, LogLevel, Mode, TrackerConfig, Transport, UdpConfig, XdpAttach,
+    XdpConfig,
 };
 use ipnet::IpNet;
 use proptest::collection::vec;
@@ -39,17 +40,12 @@ fn networks() -> impl Strategy<Value = Vec<IpNet>> {
 }
 
 fn tracker() -> impl Strategy<Value = TrackerConfig> {
-    let texts = (
-        prop_oneof![Just(Mode::Auto), Just(Mode::Socket)],
-        option::of("\\PC{1,20}"),
-        option::of("\\PC{1,20}"),
-        option::of("https?://[!-.0-~][!-~]{0,20}"),
-    );
+    let texts =
+        (option::of("\\PC{1,20}"), option::of("\\PC{1,20}"), option::of("https?://[!-.0-~][!-~]{0,20}"));
     let numbers = (1_u32..=86_400, 1_u32..=604_800, 1_u32..=31_536_000, 0_u16..=2000, 1_u16..=2000);
-    (texts, numbers).prop_flat_map(|((mode, user, rootdir, redirect_url), numbers)| {
+    (texts, numbers).prop_flat_map(|((user, rootdir, redirect_url), numbers)| {
         let (interval_secs, timeout, torrent_timeout_secs, wanted, most) = numbers;
         (0..interval_secs).prop_map(move |interval_jitter_secs| TrackerConfig {
-            mode,
             user: user.clone(),
             rootdir: rootdir.clone().map(Into::into),
             redirect_url: redirect_url.clone(),
@@ -78,6 +74,27 @@ fn udp() -> impl Strategy<Value = UdpConfig> {
     )
 }
 
+fn xdp() -> impl Strategy<Value = XdpConfig> {
+    let places = proptest::sample::select([XdpAttach::Auto, XdpAttach::Native, XdpAttach::Generic].to_vec());
+    let interfaces = vec("[a-z]{1,15}", 0..3);
+    let object = option::of("/[a-z]{1,9}").prop_map(|path| path.map(Into::into));
+    let bounds = (0..=1_000_000_000_u32, 1..=1_000_000_000_u32);
+    let modes = prop_oneof![Just(Mode::Auto), Just(Mode::Xdp), Just(Mode::Socket)];
+    (modes, places, interfaces, object, any::<bool>(), bounds.clone(), bounds).prop_map(
+        |(mode, attach, interface, object, pin, source, connects)| XdpConfig {
+            mode,
+            attach,
+            interface,
+            object,
+            pin,
+            source_packets_per_sec: source.0,
+            source_burst_packets: source.1,
+            connects_per_sec: connects.0,
+            connect_burst: connects.1,
+        },
+    )
+}
+
 fn http() -> impl Strategy<Value = HttpConfig> {
     (0..=1024_u16, 1..=1_u32 << 20, 1..=3600_u32, 1..=3600_u32, 8192..=1_u32 << 20).prop_map(
         |(workers, max_connections, request_timeout_secs, response_timeout_secs, max_request_bytes)| {
@@ -93,16 +110,17 @@ fn http() -> impl Strategy<Value = HttpConfig> {
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    let access = (networks(), "[b-z][a-z0-9_~-]{10,20}", networks())
-        .prop_map(|(stats, stats_path, proxy)| AccessConfig { stats, stats_path, proxy });
+    let access = (networks(), "[b-z][a-z0-9_~-]{10,20}", networks(), networks())
+        .prop_map(|(stats, stats_path, proxy, deny)| AccessConfig { stats, stats_path, proxy, deny });
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
-    (listen(), tracker(), access, udp(), http(), log_level).prop_map(
-        |(listen, tracker, access, udp, http, log_level)| Config {
+    (listen(), tracker(), access, udp(), xdp(), http(), log_level).prop_map(
+        |(listen, tracker, access, udp, xdp, http, log_level)| Config {
             listen,
             tracker,
             access,
             udp,
+            xdp,
             http,
             log_level,
         },

@@ -1,0 +1,106 @@
+//! Who is served: one snapshot, replaced whole, and the only place that says `allows`.
+
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What an operator allows and denies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessList {
+    denied_sources: Vec<IpNet>,
+    denied_v4: Ranges<Ipv4Addr>,
+    denied_v6: Ranges<Ipv6Addr>,
+}
+
+impl AccessList {
+    /// Serves everyone but these networks.
+    pub fn denying(denied_sources: &[IpNet]) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in denied_sources {
+            match network {
+                IpNet::V4(network) => v4.push((network.network(), network.broadcast())),
+                IpNet::V6(network) => v6.push((network.network(), network.broadcast())),
+            }
+        }
+        Self { denied_sources: denied_sources.to_vec(), denied_v4: Ranges::of(v4), denied_v6: Ranges::of(v6) }
+    }
+
+    /// Whether a source is served. An IPv4 address mapped into IPv6 is the IPv4 address. Costs a search through sorted
+    /// ranges: a long list may be asked about every packet.
+    pub fn allows(&self, source: IpAddr) -> bool {
+        match source.to_canonical() {
+            IpAddr::V4(source) => !self.denied_v4.contain(source),
+            IpAddr::V6(source) => !self.denied_v6.contain(source),
+        }
+    }
+
+    /// The networks that are not served.
+    pub fn denied_sources(&self) -> &[IpNet] {
+        &self.denied_sources
+    }
+}
+
+/// First and last addresses of networks, in order. Networks lie in each other or apart, so of those that lie in another
+/// none is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ranges<A>(Vec<(A, A)>);
+
+impl<A> Default for Ranges<A> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<A: Ord + Copy> Ranges<A> {
+    fn of(mut networks: Vec<(A, A)>) -> Self {
+        // Of networks with the same first address the longest comes first.
+        networks.sort_unstable_by(|one, other| one.0.cmp(&other.0).then(other.1.cmp(&one.1)));
+        networks.dedup_by(|next, kept| next.1 <= kept.1);
+        Self(networks)
+    }
+
+    fn contain(&self, address: A) -> bool {
+        let behind = self.0.partition_point(|(first, _)| *first <= address);
+        behind.checked_sub(1).is_some_and(|position| address <= self.0[position].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AccessList;
+    use ipnet::{IpNet, Ipv4Net};
+    use std::net::IpAddr;
+
+    #[test]
+    fn a_denied_network_is_denied_in_both_forms_of_its_addresses() {
+        let list =
+            AccessList::denying(&["203.0.113.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()]);
+        for (source, allowed) in [
+            ("203.0.113.9", false),
+            ("::ffff:203.0.113.9", false),
+            ("203.0.114.9", true),
+            ("2001:db8:1::1", false),
+            ("2001:db9::1", true),
+        ] {
+            assert_eq!(list.allows(source.parse().unwrap()), allowed, "{source}");
+        }
+        assert!(AccessList::default().allows("203.0.113.9".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_ranges_deny_what_the_networks_contain() {
+        let mut random = fastrand::Rng::with_seed(4);
+        for _ in 0..200 {
+            let networks: Vec<IpNet> = (0..random.usize(0..8))
+                .map(|_| {
+                    Ipv4Net::new_assert(random.u32(0..1 << 12).into(), random.u8(20..=32)).trunc().into()
+                })
+                .collect();
+            let list = AccessList::denying(&networks);
+            for _ in 0..200 {
+                let source = IpAddr::V4(random.u32(0..1 << 13).into());
+                let denied = networks.iter().any(|network| network.contains(&source));
+                assert_eq!(list.allows(source), !denied, "{source} with {networks:?}");
+            }
+        }
+    }
+}
