@@ -52,6 +52,14 @@ impl Namespace {
         self.run(|| ip(arguments));
     }
 
+    /// What `ip` with these arguments writes in it.
+    ///
+    /// # Panics
+    /// With what `ip` says, when it fails.
+    pub fn ip_output(&self, arguments: &str) -> String {
+        self.run(|| ip_output(arguments))
+    }
+
     /// Gives an interface of it one more address, which is good at once.
     pub fn add_address(&self, interface: &str, address: IpAddr, prefix_len: u8) {
         self.run(|| add_address(interface, address, prefix_len));
@@ -64,8 +72,13 @@ impl Namespace {
 
     /// Joins it to another one: an Ethernet cable with an interface, up, at both ends.
     pub fn join(&self, near: &End<'_>, other: &Namespace, far: &End<'_>) {
+        self.join_with(near, other, far, "");
+    }
+
+    /// The same, both ends made with these options of `ip link add`, each behind a blank.
+    pub fn join_with(&self, near: &End<'_>, other: &Namespace, far: &End<'_>, options: &str) {
         let (name, far_name, path) = (near.name, far.name, other.path());
-        self.ip(&format!("link add {name} type veth peer name {far_name} netns {path}"));
+        self.ip(&format!("link add {name}{options} type veth peer name {far_name}{options} netns {path}"));
         for (namespace, end) in [(self, near), (other, far)] {
             let End { name, mac } = end;
             // Without an address of its own making, an interface is silent.
@@ -115,8 +128,13 @@ fn add_address(interface: &str, address: IpAddr, prefix_len: u8) {
 
 /// Runs `ip` with these arguments in the namespace of this thread.
 pub(crate) fn ip(arguments: &str) {
+    ip_output(arguments);
+}
+
+fn ip_output(arguments: &str) -> String {
     let output = Command::new("ip").args(arguments.split(' ')).output().expect("iproute2 is installed");
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[cfg(test)]

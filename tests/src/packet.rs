@@ -10,6 +10,8 @@ const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERNET_LEN: usize = 14;
+/// Without the check sequence, which no software sees.
+const SHORTEST_FRAME_LEN: usize = 60;
 const IPV4_LEN: usize = 20;
 const IPV6_LEN: usize = 40;
 const UDP_LEN: usize = 8;
@@ -347,9 +349,10 @@ impl ReceivedUdp {
     /// Reads a frame; `None` where it carries no UDP.
     ///
     /// # Panics
-    /// When it carries UDP and a length or a checksum is not exactly right.
+    /// When it carries UDP and a length or a checksum is not exactly right. Bytes behind the packet are right where they
+    /// make the shortest frame of Ethernet.
     pub fn parse(frame: &[u8]) -> Option<Self> {
-        let packet = frame.get(ETHERNET_LEN..)?;
+        let packet = without_padding(frame)?;
         let (addresses, ttl, traffic_class, udp) = match u16::from_be_bytes([frame[12], frame[13]]) {
             ETHERTYPE_IPV4 if packet.get(9) == Some(&PROTOCOL_UDP) => parse_ipv4(packet),
             ETHERTYPE_IPV6 if packet.get(6) == Some(&PROTOCOL_UDP) => parse_ipv6(packet),
@@ -371,6 +374,19 @@ impl ReceivedUdp {
             payload: udp[UDP_LEN..].to_vec(),
         })
     }
+}
+
+/// The packet of a frame; of the shortest frame as much as the packet says that it has.
+fn without_padding(frame: &[u8]) -> Option<&[u8]> {
+    let packet = frame.get(ETHERNET_LEN..)?;
+    let number =
+        |start: usize| packet.get(start..start + 2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
+    let length = match u16::from_be_bytes([frame[12], frame[13]]) {
+        ETHERTYPE_IPV4 => usize::from(number(2)?),
+        ETHERTYPE_IPV6 => IPV6_LEN + usize::from(number(4)?),
+        _ => return Some(packet),
+    };
+    if frame.len() == SHORTEST_FRAME_LEN { packet.get(..length).or(Some(packet)) } else { Some(packet) }
 }
 
 /// Source and destination, hops left, traffic class, and what is behind the header.

@@ -243,17 +243,26 @@ fn number(bytes: &[u8], range: Range<usize>) -> u32 {
 /// # Panics
 /// When none comes by [`ANSWER_DEADLINE`].
 pub fn receive_from(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
-    socket.set_read_timeout(Some(ANSWER_DEADLINE)).expect("the deadline is not zero");
+    receive_within(socket, ANSWER_DEADLINE).expect("no datagram in time")
+}
+
+/// The next datagram of a socket, and where it came from; `None` where none comes in time.
+///
+/// # Panics
+/// When the socket fails.
+pub fn receive_within(socket: &UdpSocket, deadline: Duration) -> Option<(Vec<u8>, SocketAddr)> {
+    socket.set_read_timeout(Some(deadline)).expect("the deadline is not zero");
     let mut datagram = vec![0; RECEIVE_LEN];
     loop {
         match socket.recv_from(&mut datagram) {
             Ok((length, source)) => {
                 datagram.truncate(length);
-                return (datagram, source);
+                return Some((datagram, source));
             }
             // The kernel does not resume by itself what has a timeout (signal(7)).
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => panic!("no datagram in time: {error}"),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) => panic!("no datagram: {error}"),
         }
     }
 }
@@ -290,6 +299,11 @@ impl UdpClient {
     /// When none comes by [`ANSWER_DEADLINE`].
     pub fn receive(&self) -> Vec<u8> {
         receive_from(&self.socket).0
+    }
+
+    /// The next answer; `None` where none comes in time.
+    pub fn receive_within(&self, deadline: Duration) -> Option<Vec<u8>> {
+        receive_within(&self.socket, deadline).map(|(answer, _)| answer)
     }
 
     /// Sends a payload as it is and gives the next answer.

@@ -94,7 +94,15 @@ impl Daemon {
     /// # Panics
     /// When it still runs at [`DEADLINE`].
     pub fn start_refused(arguments: &[&str]) -> Ended {
-        let mut daemon = Self::spawn(&mut Self::command(arguments));
+        Self::start_command_refused(&mut Self::command(arguments))
+    }
+
+    /// Starts a command made by [`Daemon::command`] that the daemon must refuse, and waits for its end.
+    ///
+    /// # Panics
+    /// When it still runs at [`DEADLINE`].
+    pub fn start_command_refused(command: &mut Command) -> Ended {
+        let mut daemon = Self::spawn(command);
         let status = daemon.await_exit();
         Ended { status, log: daemon.log() }
     }

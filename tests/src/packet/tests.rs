@@ -1,3 +1,5 @@
+//! Frames against literal bytes, and checksums against known ones.
+
 use super::{Checksum, Frame, Ipv4, Ipv6, ReceivedUdp, Udp, internet_checksum};
 use std::net::SocketAddr;
 

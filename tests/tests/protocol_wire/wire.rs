@@ -2,12 +2,14 @@
 
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
+use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Instant;
-use tracker_tests::daemon::Daemon;
+use std::time::{Duration, Instant};
+use tracker_tests::daemon::{DEADLINE, Daemon};
 use tracker_tests::netns::{End, Namespace};
 use tracker_tests::packet::{Frame, IpPacket, Ipv4, Ipv6, Mac, ReceivedUdp, Udp};
 use tracker_tests::packet_socket::{PacketSocket, compute_checksums_in_software};
+use tracker_tests::passing_program::PassingProgram;
 use tracker_tests::skip::is_root_or_skipped;
 use tracker_tests::udp_client::{
     ANSWER_DEADLINE, AnnounceRequest, INFO_HASH, Row, UdpClient, connect_request, parse_connect,
@@ -48,6 +50,18 @@ macro_rules! rules {
                 $crate::wire::check(&["--mode", "socket"], super::$rule);
             })+
         }
+        mod through_generic_xdp {
+            $(#[test]
+            fn $rule() {
+                $crate::wire::check(&["--mode", "xdp", "--set", "xdp.attach=generic"], super::$rule);
+            })+
+        }
+        mod through_native_xdp {
+            $(#[test]
+            fn $rule() {
+                $crate::wire::check(&["--mode", "xdp", "--set", "xdp.attach=native"], super::$rule);
+            })+
+        }
     };
 }
 pub(crate) use rules;
@@ -67,6 +81,10 @@ pub(crate) struct Wire {
     pub(crate) socket: PacketSocket,
     ids: [u64; 2],
     next_transaction_id: u32,
+    /// Whether packets come in through the XDP program.
+    has_program: bool,
+    /// Lets the cable carry what a program in the driver of the daemon's end sends back.
+    _far_end: PassingProgram,
 }
 
 impl Wire {
@@ -80,10 +98,22 @@ impl Wire {
             compute_checksums_in_software(TRACKER_INTERFACE);
             Daemon::start(&[&addresses, mode].concat())
         });
-        let socket = client_host.run(|| PacketSocket::open(CLIENT_INTERFACE, ANSWER_DEADLINE));
+        let (socket, far_end) = client_host.run(|| {
+            let far_end = PassingProgram::attach_native(CLIENT_INTERFACE);
+            (PacketSocket::open(CLIENT_INTERFACE, ANSWER_DEADLINE), far_end)
+        });
         stay_on_this_core();
         let next_transaction_id = 0x1000_0000;
-        let mut wire = Self { daemon, tracker_host, client_host, socket, ids: [0; 2], next_transaction_id };
+        let mut wire = Self {
+            daemon,
+            tracker_host,
+            client_host,
+            socket,
+            ids: [0; 2],
+            next_transaction_id,
+            has_program: mode.contains(&"xdp"),
+            _far_end: far_end,
+        };
         wire.ids = FAMILIES.map(|family| {
             let answer = wire.ask(family, &connect_request(7));
             parse_connect(&answer.payload, 7)
@@ -229,10 +259,32 @@ impl Wire {
         self.expect_no_effect(family, &[Self::frame(packet).bytes()]);
     }
 
-    /// Datagrams of one verdict that the daemon has seen.
+    /// Datagrams of one verdict that the daemon and its XDP program have seen together.
     pub(crate) fn verdict(&self, name: &str) -> u64 {
-        let stats = self.tracker_host.run(|| self.daemon.stats());
-        stats["udp"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {stats}"))
+        let stats = self.stats_with_all_of_program();
+        let of_daemon = stats["udp"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {stats}"));
+        of_daemon + stats["xdp"][name]["packets"].as_u64().unwrap_or(0)
+    }
+
+    /// The counters, once those of the program hold all that it has seen so far: they are read every second. A connect
+    /// sent after the first reading is in the second.
+    fn stats_with_all_of_program(&self) -> Value {
+        let mut stats = self.stats();
+        for _ in 0..2 {
+            let before = stats["xdp"]["connect_answered"].clone();
+            self.ask(Family::V4, &connect_request(7));
+            let end = Instant::now() + DEADLINE;
+            while self.has_program && stats["xdp"]["connect_answered"] == before {
+                assert!(Instant::now() < end, "the program has answered no connect: {stats}");
+                std::thread::sleep(Duration::from_millis(50));
+                stats = self.stats();
+            }
+        }
+        stats
+    }
+
+    fn stats(&self) -> Value {
+        self.tracker_host.run(|| self.daemon.stats())
     }
 }
 

@@ -1,0 +1,9 @@
+//! The life of the XDP program under the real daemon, over a virtual cable between two network namespaces: attached,
+//! left alone, handed over, kept up to date, and out of the way where it cannot be had.
+
+mod attaching;
+mod changes;
+mod fallback;
+mod handover;
+mod hosts;
+mod settings;
