@@ -14,11 +14,12 @@ const BACKLOG: i32 = 1024;
 
 /// A listen line cannot be served.
 #[derive(Debug, Error)]
-#[error("cannot listen on {transport} {address}: {source}{}", remedy(source))]
+#[error("cannot listen on {transport} {address}: {cause}{}", remedy(cause))]
 pub struct BindError {
     transport: &'static str,
     address: SocketAddr,
-    source: Error,
+    /// Not called `source`: its text is in the message already.
+    cause: Error,
 }
 
 fn remedy(error: &Error) -> &'static str {
@@ -26,6 +27,7 @@ fn remedy(error: &Error) -> &'static str {
         ErrorKind::AddrInUse => "; end the process that has it, or choose another port",
         ErrorKind::PermissionDenied => "; ports below 1024 need root or CAP_NET_BIND_SERVICE",
         ErrorKind::AddrNotAvailable => "; no interface of this host carries that address",
+        ErrorKind::InvalidInput => "; a link-local address needs its link: listen on every address instead",
         _ => "",
     }
 }
@@ -62,15 +64,11 @@ impl Bound {
             };
             match added {
                 Ok(()) => {}
-                Err(source) if config.may_lack_family(&line) && is_family_missing(&source) => {
+                Err(cause) if config.may_lack_family(&line) && is_family_missing(&cause) => {
                     log::warn!("{} is not served: this host has no such address family", line.address);
                 }
-                Err(source) => {
-                    return Err(BindError {
-                        transport: line.transport.name(),
-                        address: line.address,
-                        source,
-                    });
+                Err(cause) => {
+                    return Err(BindError { transport: line.transport.name(), address: line.address, cause });
                 }
             }
         }

@@ -35,7 +35,10 @@ impl Kernel {
     /// In mode xdp, where the program cannot be loaded.
     pub fn load(config: &Config, bound: &[(Transport, SocketAddr)]) -> Result<Self> {
         let loaded = match config.xdp.mode {
-            Mode::Socket => return Ok(Self::absent()),
+            Mode::Socket => {
+                Xdp::warn_of_those_left_behind();
+                return Ok(Self::absent());
+            }
             Mode::Auto if !Xdp::may_be_of_use(config, bound) => {
                 log::info!("mode auto: packets come through sockets, as nothing but loopback is listened on");
                 return Ok(Self::absent());
@@ -79,10 +82,16 @@ impl Kernel {
             .and_then(|()| xdp.require_all());
         match attached {
             Ok(()) => log::info!("mode {}: XDP in front of sockets", config.xdp.mode.name()),
-            Err(error @ XdpError::NoInterface(_)) if config.xdp.mode == Mode::Auto => {
+            Err(error @ XdpError::NoInterface(_))
+                if config.xdp.mode == Mode::Auto && config.xdp.interface.is_empty() =>
+            {
                 log::info!(
                     "mode auto: packets come through sockets until there is an interface for XDP: {error}"
                 );
+            }
+            // What is named may come later, but it may be misspelled as well.
+            Err(error @ XdpError::NoInterface(_)) if config.xdp.mode == Mode::Auto => {
+                log::warn!("mode auto: {error}");
             }
             Err(error) if config.xdp.mode == Mode::Auto => {
                 log::warn!("mode auto: packets come through sockets: {error}");

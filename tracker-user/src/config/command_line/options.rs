@@ -30,8 +30,8 @@ Examples:
   opentracker-xdp doctor [--json] -f opentracker.conf
                                                what this host can do for it, and what is in the way
 
-Exit codes: 0 done, 1 --check-config found an error or the doctor an obstacle, 2 it cannot start with this
-configuration.";
+Exit codes: 0 done; 1 --check-config found an error, or the tracker could not start on this host or ended by an error;
+2 the options or files are wrong.";
 
 /// An option with a meaning of its own, in place of a setting's.
 #[derive(Clone, Copy)]

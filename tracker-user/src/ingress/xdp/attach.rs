@@ -186,6 +186,12 @@ fn attach_anew(
         let mode = if *place == Place::Native { XdpMode::Driver } else { XdpMode::Skb };
         match program.attach_to_if_index(interface.index, mode) {
             Ok(id) => {
+                if *place == Place::Native && info.kind.as_deref() == Some("veth") {
+                    log::warn!(
+                        "native XDP on {}: on a veth its answers are lost unless the peer runs an XDP program too",
+                        interface.name
+                    );
+                }
                 let link = own(program, id).map_err(|error| refused(format!("{error:#}")))?;
                 return Ok((link, *place));
             }
@@ -237,6 +243,16 @@ fn pin_link(link: FdLink, interface: &Interface) -> anyhow::Result<FdLink> {
 /// namespace's own number is part of it.
 fn pin_path(interface: &Interface) -> PathBuf {
     Path::new(PIN_DIRECTORY).join(format!("link-{}-{}", network_namespace(), interface.name))
+}
+
+/// The links of this network namespace that an earlier daemon has left pinned.
+pub(super) fn left_behind() -> Vec<PathBuf> {
+    let own = format!("link-{}-", network_namespace());
+    let entries = std::fs::read_dir(PIN_DIRECTORY).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&own))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// The number of this network namespace; 0 where there is no /proc to say it.

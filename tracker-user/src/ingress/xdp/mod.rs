@@ -55,8 +55,8 @@ pub enum XdpError {
     /// A map of the object is missing or of another kind.
     #[error("the XDP program has no map {0}: build it again with `cargo xtask build-ebpf`")]
     Map(&'static str),
-    /// A map could not be written.
-    #[error("a map of the XDP program cannot be written: {0}")]
+    /// A map could not be written or read.
+    #[error("a map of the XDP program cannot be accessed: {0}")]
     Write(#[from] MapError),
     /// The host's interfaces could not be read, or the program's memory not be mapped.
     #[error("{0}: {1}")]
@@ -114,6 +114,17 @@ impl Xdp {
         !config.xdp.interface.is_empty() || bound.iter().any(reaches_out)
     }
 
+    /// Warns of programs that an earlier daemon has left attached, where this one does not take them over: for some
+    /// seconds more they answer connects with keys that this daemon does not have.
+    pub fn warn_of_those_left_behind() {
+        for path in attach::left_behind() {
+            let path = path.display();
+            log::warn!(
+                "an XDP program that --xdp-pin left attached is not taken over; remove it with `rm {path}`"
+            );
+        }
+    }
+
     /// Loads the program. It is attached by [`Self::refresh`], once it has been told everything.
     ///
     /// # Errors
@@ -121,6 +132,8 @@ impl Xdp {
     pub fn load(config: &Config, bound: &[(Transport, SocketAddr)]) -> Result<Self, XdpError> {
         let object = object::find(config.xdp.object.as_deref())?;
         object::check_abi(&object)?;
+        // Read from /sys once and remembered for this thread: after a chroot the counters could not be read.
+        let _ = aya::util::nr_cpus();
         let mut ebpf = EbpfLoader::new().load(&object).map_err(|error| refused_by_kernel(&error))?;
         let program: &mut Program = program(&mut ebpf)?;
         program.load().map_err(|error| refused_by_kernel(&error))?;

@@ -82,9 +82,9 @@ impl WayIn {
 
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::Native => &["--set", "tracker.mode=xdp", "--set", "xdp.attach=native"],
-            Self::Generic => &["--set", "tracker.mode=xdp", "--set", "xdp.attach=generic"],
-            Self::Sockets => &["--set", "tracker.mode=socket"],
+            Self::Native => &["--set", "xdp.mode=xdp", "--set", "xdp.attach=native"],
+            Self::Generic => &["--set", "xdp.mode=xdp", "--set", "xdp.attach=generic"],
+            Self::Sockets => &["--set", "xdp.mode=socket"],
         }
     }
 }
