@@ -60,7 +60,7 @@ impl Keys {
     }
 
     /// Which key is idle, 0 or 1: the one that [`Self::rotated`] replaces.
-    pub const fn idle(&self) -> u64 {
+    const fn idle(&self) -> u64 {
         (self.issuing & 1) ^ 1
     }
 }

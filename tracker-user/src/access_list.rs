@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// What an operator allows and denies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessList {
-    denied_sources: Vec<IpNet>,
     denied_v4: Ranges<Ipv4Addr>,
     denied_v6: Ranges<Ipv6Addr>,
 }
@@ -21,7 +20,7 @@ impl AccessList {
                 IpNet::V6(network) => v6.push((network.network(), network.broadcast())),
             }
         }
-        Self { denied_sources: denied_sources.to_vec(), denied_v4: Ranges::of(v4), denied_v6: Ranges::of(v6) }
+        Self { denied_v4: Ranges::of(v4), denied_v6: Ranges::of(v6) }
     }
 
     /// Whether a source is served. An IPv4 address mapped into IPv6 is the IPv4 address. Costs a search through sorted
@@ -31,11 +30,6 @@ impl AccessList {
             IpAddr::V4(source) => !self.denied_v4.contain(source),
             IpAddr::V6(source) => !self.denied_v6.contain(source),
         }
-    }
-
-    /// The networks that are not served.
-    pub fn denied_sources(&self) -> &[IpNet] {
-        &self.denied_sources
     }
 }
 

@@ -1,4 +1,5 @@
-//! opentracker-xdp: a BitTorrent tracker. The modules stand in the order in which a packet meets them.
+//! opentracker-xdp: a BitTorrent tracker. A packet meets `ingress`, `udp`, `tracker`, `peer_store`, a request over HTTP
+//! `http` and then the same; `daemon` starts them, `control` looks after them.
 
 pub mod access_list;
 pub mod bind;

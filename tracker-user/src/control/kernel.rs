@@ -1,7 +1,6 @@
 //! The XDP program under control: a sign of life every second, new keys, new addresses, new budgets. Every call does
 //! nothing where no program runs.
 
-use crate::access_list::AccessList;
 use crate::clock::Now;
 use crate::config::types::{Config, Mode, Transport};
 use crate::counters::Counters;
@@ -76,7 +75,7 @@ impl Kernel {
         xdp.set_budgets(&config.xdp);
         xdp.beat(Now::read());
         let attached = xdp
-            .deny(&AccessList::denying(&config.access.deny))
+            .deny(&config.access.deny)
             .and_then(|()| if config.xdp.pin { xdp.pin_keys() } else { Ok(()) })
             .and_then(|()| xdp.refresh(insistence(config)))
             .and_then(|()| xdp.require_all());
@@ -166,7 +165,7 @@ impl Kernel {
     pub(super) fn adjust(&mut self, config: &Config) {
         let Some(Running { xdp, .. }) = &mut self.running else { return };
         xdp.set_budgets(&config.xdp);
-        if let Err(error) = xdp.deny(&AccessList::denying(&config.access.deny)) {
+        if let Err(error) = xdp.deny(&config.access.deny) {
             log::error!("denied networks are dropped by the daemon, but not by the XDP program: {error}");
         }
     }

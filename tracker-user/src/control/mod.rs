@@ -7,6 +7,7 @@ mod sweeper;
 
 pub use kernel::Kernel;
 
+use crate::access_list::AccessList;
 use crate::clock::Now;
 use crate::config::Command;
 use crate::config::types::Config;
@@ -105,7 +106,7 @@ impl Control<'_> {
         match (self.reread)() {
             Command::Run { config, warnings } => {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));
-                self.tracker.set_access(crate::access_list::AccessList::denying(&config.access.deny));
+                self.tracker.set_access(AccessList::denying(&config.access.deny));
                 self.kernel.adjust(&config);
                 log::info!("reloaded access.deny and the budgets under xdp; other keys need a restart");
             }

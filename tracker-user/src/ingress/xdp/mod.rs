@@ -14,7 +14,6 @@ pub use attach::AttachError;
 pub use interfaces::ChangeWatch;
 pub use object::ObjectError;
 
-use crate::access_list::AccessList;
 use crate::clock::Now;
 use crate::config::types::{Config, Transport, XdpConfig};
 use attach::{Attached, PIN_DIRECTORY, Pin, attach};
@@ -203,8 +202,8 @@ impl Xdp {
     ///
     /// # Errors
     /// Where the map cannot be written; what was denied before still is.
-    pub fn deny(&mut self, list: &AccessList) -> Result<(), XdpError> {
-        let wanted: BTreeSet<IpNet> = list.denied_sources().iter().copied().collect();
+    pub fn deny(&mut self, networks: &[IpNet]) -> Result<(), XdpError> {
+        let wanted: BTreeSet<IpNet> = networks.iter().copied().collect();
         // Before anything that can fail: with entries or without, the flag does no harm.
         let lenient = if self.lenient { FLAG_LENIENT } else { 0 };
         self.control.set_flags(lenient | if wanted.is_empty() { 0 } else { FLAG_BLOCKED });
