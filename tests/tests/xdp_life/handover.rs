@@ -2,6 +2,7 @@
 
 use crate::hosts::{GENERIC, Hosts, LOOK_AGAIN, NATIVE, PORT, TRACKER_V4, of_daemon, of_program, with_hosts};
 use nix::sys::signal::Signal;
+use std::ffi::OsString;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -68,6 +69,35 @@ fn a_new_daemon_takes_a_pinned_program_over_with_its_keys() {
             assert_eq!(hosts.program_id(), None);
         }
     });
+}
+
+#[test]
+fn a_second_daemon_takes_nothing_from_one_that_lives() {
+    with_hosts(|hosts| {
+        let mut first = hosts.start(&pinned(GENERIC));
+        let ids = hosts.clients().map(|mut client| client.connect());
+        let (id, pins) = (hosts.program_id(), pinned_files());
+        let second = hosts.start_anywhere(&["-i", "10.77.0.1", "-p", "0", "-P", "0"]);
+        assert!(second.log().contains("is served by another opentracker-xdp"), "{}", second.log());
+        assert_eq!((hosts.program_id(), pinned_files()), (id, pins));
+        drop(second);
+        hosts.assert_program_serves(&first);
+        assert!(first.terminate().success());
+        // Its keys are still there for its own successor.
+        let _successor = hosts.start(&pinned(GENERIC));
+        for (mut client, id) in hosts.clients().into_iter().zip(ids) {
+            client.announce(&AnnounceRequest::new(id, 6881).seeding());
+        }
+    });
+}
+
+/// The names of what is pinned, in order.
+fn pinned_files() -> Vec<OsString> {
+    let files = std::fs::read_dir("/sys/fs/bpf/opentracker-xdp").expect("something is pinned");
+    let mut names: Vec<OsString> = files.map(|file| file.expect("it can be listed").file_name()).collect();
+    names.sort();
+    assert_eq!(names.len(), 2, "a link and the keys: {names:?}");
+    names
 }
 
 #[test]

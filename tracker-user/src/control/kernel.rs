@@ -60,8 +60,8 @@ impl Kernel {
     }
 
     /// The keys that a program left attached by an earlier daemon issues with.
-    pub fn keys_left_behind(&self) -> Option<Keys> {
-        self.running.as_ref().and_then(|running| running.xdp.keys_left_behind())
+    pub fn keys_left_behind(&mut self) -> Option<Keys> {
+        self.running.as_mut().and_then(|running| running.xdp.keys_left_behind())
     }
 
     /// Tells the program everything, then attaches it.

@@ -104,7 +104,7 @@ pub(super) fn attach(
     pin: Pin,
 ) -> Result<Attached, AttachError> {
     let refused = |error: String| AttachError::Refused { interface: interface.name.clone(), error };
-    let claim = claim(interface)?;
+    let claim = claim_interface(interface)?;
     let taken_over = take_over(program, interface).map_err(|error| refused(format!("{error:#}")))?;
     let (link, place) = match taken_over {
         Some(link) => (link, Place::TakenOver),
@@ -127,12 +127,14 @@ pub(super) fn attach(
     Ok(Attached { interface: interface.clone(), place, _claim: claim, _link: link })
 }
 
-/// Claims an interface for the life of this daemon. The claim is an abstract socket of the network namespace, so it ends
-/// with the process in whatever way: what is pinned under a claim belongs to a daemon that lives, and is left alone.
-fn claim(interface: &Interface) -> Result<UnixDatagram, AttachError> {
-    let name = format!("opentracker-xdp/{}/{}", interface.index, interface.name);
-    let bound = SocketAddr::from_abstract_name(name).and_then(|name| UnixDatagram::bind_addr(&name));
-    bound.map_err(|error| match error.kind() {
+/// Claims something of this network namespace for the life of the claim. It is an abstract socket, so it ends with the
+/// process in whatever way: what is pinned under a claim belongs to a daemon that lives, and is left alone.
+pub(super) fn claim(what: &str) -> io::Result<UnixDatagram> {
+    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(format!("opentracker-xdp/{what}"))?)
+}
+
+fn claim_interface(interface: &Interface) -> Result<UnixDatagram, AttachError> {
+    claim(&format!("{}/{}", interface.index, interface.name)).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => AttachError::Claimed { interface: interface.name.clone() },
         _ => AttachError::Refused { interface: interface.name.clone(), error: error.to_string() },
     })

@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use thiserror::Error as ErrorMessage;
 use tracker_common::abi::{
@@ -83,6 +84,8 @@ pub struct Xdp {
     /// Only of a program that was built to log.
     logger: Option<EbpfLogger<&'static dyn Log>>,
     control: ControlMap,
+    /// Where this daemon pins its keys: tells others that it lives.
+    keys_claim: Option<UnixDatagram>,
     /// Kept for its descriptor: a pinned map must be there to be unpinned.
     control_map: MapData,
     listeners: Array<MapData, [[u64; 4]; LISTENERS_PER_BUCKET]>,
@@ -153,6 +156,7 @@ impl Xdp {
             logger: start_logger(&mut ebpf)?,
             ebpf,
             control,
+            keys_claim: None,
             control_map,
             buckets: Buckets::new(),
             denied: BTreeSet::new(),
@@ -164,8 +168,11 @@ impl Xdp {
         })
     }
 
-    /// The keys of a program that an earlier daemon left attached, for ids to hold over an upgrade.
-    pub fn keys_left_behind(&self) -> Option<Keys> {
+    /// The keys of a program that an earlier daemon left attached, for ids to hold over an upgrade; not those of a daemon
+    /// that lives.
+    pub fn keys_left_behind(&mut self) -> Option<Keys> {
+        let claim = attach::claim(PINNED_KEYS).ok()?;
+        self.keys_claim = self.config.pin.then_some(claim);
         let left = MapData::from_pin(control_pin()).ok()?;
         // Once only: keys that have been left alone since would come back to life with every later start.
         let _ = std::fs::remove_file(control_pin());
@@ -306,9 +313,13 @@ impl Xdp {
     /// Where the BPF file system refuses.
     pub fn pin_keys(&self) -> Result<(), XdpError> {
         let failed = |error| XdpError::System("cannot pin under /sys/fs/bpf", error);
+        if self.keys_claim.is_none() {
+            let living = io::Error::other(
+                "another opentracker-xdp that lives has its keys there; --xdp-pin is for one",
+            );
+            return Err(failed(living));
+        }
         std::fs::create_dir_all(PIN_DIRECTORY).map_err(failed)?;
-        // The pin of the daemon before: its keys have been read.
-        let _ = std::fs::remove_file(control_pin());
         self.control_map.pin(control_pin()).map_err(|error| failed(io::Error::other(error)))
     }
 
@@ -419,6 +430,9 @@ fn prefix(network: &IpNet) -> Prefix<[u8; 16]> {
         IpNet::V6(v6) => Prefix::new(u32::from(v6.prefix_len()), v6.network().octets()),
     }
 }
+
+/// What a daemon claims that pins its keys.
+const PINNED_KEYS: &str = "keys";
 
 /// Where the program's memory is pinned: a daemon that would misread it does not find it.
 fn control_pin() -> PathBuf {
