@@ -49,6 +49,8 @@ verdicts! {
     UnknownAction = "unknown_action",
     /// Dropped: no answer can reach its source (port 0, or an unspecified, broadcast or multicast address).
     UnanswerableSource = "unanswerable_source",
+    /// Dropped: its UDP checksum is wrong. Only what comes by AF_XDP is judged by the daemon, all else by the network stack.
+    ChecksumWrong = "checksum_wrong",
     /// Dropped: its source lies in a network that the operator blocks.
     SourceBlocked = "source_blocked",
     /// Dropped by the kernel program: a proven source that asks more than its budget.

@@ -2,7 +2,9 @@
 
 mod batch;
 mod destination;
+pub mod frame;
 mod socket_worker;
 pub mod xdp;
+pub mod xsk;
 
 pub use socket_worker::SocketWorker;
