@@ -90,7 +90,15 @@ impl<const N: usize> CounterSet<N> {
         }
     }
 
-    fn get(&self, index: usize) -> u64 {
+    /// Sets one counter to what another has counted. Only the thread that owns the set may call this.
+    pub fn set(&self, index: usize, count: u64) {
+        if let Some(counter) = self.0.get(index) {
+            counter.store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// One counter.
+    pub fn get(&self, index: usize) -> u64 {
         self.0.get(index).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }
@@ -103,6 +111,54 @@ pub struct UdpCounters {
     /// Answers that the kernel refused to send.
     pub unsent: CounterSet<1>,
 }
+
+/// What befalls one AF_XDP socket beside its packets: one count per event, and each event the index of its counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XskEvent {
+    /// An answer was given up because the transmit ring was full.
+    TransmitRingFull,
+    /// The kernel had no room for more packets at the moment; they went out later.
+    SentLater,
+    /// A wake-up found the interface down.
+    InterfaceDown,
+    /// The kernel dropped a packet for another reason than a full ring.
+    ReceiveDropped,
+    /// The kernel dropped a packet because the receive ring was full.
+    ReceiveRingFull,
+    /// The kernel found no frame for a packet.
+    FillRingEmpty,
+    /// The kernel refused an entry of the fill ring or of the transmit ring.
+    InvalidEntry,
+}
+
+impl XskEvent {
+    /// Every event, in the order of the counters.
+    pub const ALL: [XskEvent; 7] = [
+        Self::TransmitRingFull,
+        Self::SentLater,
+        Self::InterfaceDown,
+        Self::ReceiveDropped,
+        Self::ReceiveRingFull,
+        Self::FillRingEmpty,
+        Self::InvalidEntry,
+    ];
+
+    /// The name under which the counter is published.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TransmitRingFull => "transmit_ring_full",
+            Self::SentLater => "sent_later",
+            Self::InterfaceDown => "interface_down",
+            Self::ReceiveDropped => "receive_dropped",
+            Self::ReceiveRingFull => "receive_ring_full",
+            Self::FillRingEmpty => "fill_ring_empty",
+            Self::InvalidEntry => "invalid_entry",
+        }
+    }
+}
+
+/// The events of one AF_XDP socket, by [`XskEvent`].
+pub type XskCounters = CounterSet<{ XskEvent::ALL.len() }>;
 
 /// The HTTP requests of one worker, by [`HttpVerdict`].
 pub type HttpCounters = CounterSet<{ HttpVerdict::ALL.len() }>;

@@ -6,5 +6,7 @@ pub mod frame;
 mod socket_worker;
 pub mod xdp;
 pub mod xsk;
+mod xsk_worker;
 
 pub use socket_worker::SocketWorker;
+pub use xsk_worker::{Ended, XskWorker};

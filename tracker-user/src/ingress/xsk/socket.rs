@@ -24,6 +24,7 @@ pub struct QueueSocket {
     pub(super) queue: Queue,
     _mappings: [Mapping; 4],
     is_zero_copy: bool,
+    is_polled: bool,
     interface: u32,
     number: u32,
 }
@@ -71,7 +72,15 @@ impl QueueSocket {
         if let Some(busy_poll) = options.busy_poll {
             poll_busily(&socket, busy_poll).map_err(failed("cannot poll busily"))?;
         }
-        Ok(Self { socket, queue, _mappings: mappings, is_zero_copy, interface, number })
+        Ok(Self {
+            socket,
+            queue,
+            _mappings: mappings,
+            is_zero_copy,
+            is_polled: options.busy_poll.is_some(),
+            interface,
+            number,
+        })
     }
 
     /// Whether the card writes into the frames by itself.
@@ -123,6 +132,41 @@ impl QueueSocket {
             }
         }
         Ok(Wake::Later)
+    }
+
+    /// Lets the kernel work through the card's queue, where it waits for that: with busy polling, or because it ran out of
+    /// frames.
+    pub fn take_in(&self) {
+        if self.is_polled || self.queue.rings.fill.needs_wakeup() {
+            // SAFETY: a call without a buffer. What it finds is in the ring; what it returns says nothing more.
+            unsafe {
+                libc::recvfrom(
+                    self.socket.as_raw_fd(),
+                    std::ptr::null_mut(),
+                    0,
+                    libc::MSG_DONTWAIT,
+                    std::ptr::null_mut(),
+                    std::ptr::null_mut(),
+                )
+            };
+        }
+    }
+
+    /// Whether this process polls the queue.
+    pub const fn is_polled(&self) -> bool {
+        self.is_polled
+    }
+
+    /// Whether the interface is gone for good: the socket then receives nothing any more.
+    pub fn is_orphaned(&self) -> bool {
+        let mut error = 0_i32;
+        let mut len = size_of::<i32>() as libc::socklen_t;
+        let value = (&raw mut error).cast();
+        // SAFETY: the value is alive and as long as it says.
+        unsafe {
+            libc::getsockopt(self.socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, value, &raw mut len)
+        };
+        error == libc::ENETDOWN
     }
 
     /// What the kernel has counted.
