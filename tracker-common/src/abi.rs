@@ -5,7 +5,7 @@
 use crate::connection_id::Keys;
 
 /// Raised with every change of this file that an older program or daemon would misread.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// The name of the program in the object.
 pub const PROGRAM: &str = "tracker";
@@ -28,6 +28,8 @@ pub mod map {
     /// Networks, IPv4 addresses mapped into IPv6, to [`super::NETWORK_SERVED`] or [`super::NETWORK_BLOCKED`];
     /// the longest prefix counts.
     pub const BLOCKED: &str = "BLOCKED";
+    /// By [`super::xsk_index`]: the AF_XDP socket of a receive queue.
+    pub const XSKS: &str = "XSKS";
 }
 
 /// Elements of [`map::LISTENERS`]; a power of two.
@@ -39,6 +41,22 @@ pub const LISTENERS_PER_BUCKET: usize = 4;
 pub const SOURCE_BUDGETS: u32 = 1 << 16;
 /// Entries of [`map::BLOCKED`].
 pub const MAX_BLOCKED: u32 = 1 << 20;
+
+/// Interfaces that may have AF_XDP sockets.
+pub const MAX_XSK_INTERFACES: u16 = LISTENER_XSK_SLOT >> LISTENER_XSK_SHIFT;
+/// Receive queues of an interface that may have one; those beyond have none.
+pub const MAX_XSK_QUEUES: u32 = 256;
+/// Entries of [`map::XSKS`].
+pub const XSKS: u32 = (MAX_XSK_INTERFACES as u32 + 1) * MAX_XSK_QUEUES;
+/// The longest frame, in bytes, that is handed to an AF_XDP socket: it fits a frame of its memory behind what the kernel
+/// keeps free there.
+pub const MAX_XSK_FRAME_LEN: usize = 1700;
+
+/// The element of [`map::XSKS`] for a receive queue of the interface in a slot of [`Listener::xsk_slot`].
+#[inline(always)]
+pub const fn xsk_index(slot: u16, queue: u32) -> u32 {
+    slot as u32 * MAX_XSK_QUEUES + queue
+}
 
 /// A network in [`map::BLOCKED`] that is served, within a longer one that is not.
 pub const NETWORK_SERVED: u32 = 0;
@@ -137,7 +155,7 @@ impl ListenBucket {
 pub struct Listener {
     /// The interface's own link address.
     pub link_address: [u8; 6],
-    /// [`LISTENER_UNTAGGED`], [`LISTENER_DEAF`].
+    /// [`LISTENER_UNTAGGED`], [`LISTENER_DEAF`], [`LISTENER_XSK_SLOT`].
     pub flags: u16,
 }
 
@@ -145,6 +163,9 @@ pub struct Listener {
 pub const LISTENER_UNTAGGED: u16 = 1;
 /// Nothing listens here. The address is the host's own or a broadcast address, so no packet comes from it either.
 pub const LISTENER_DEAF: u16 = 2;
+/// The slot of the interface among those with AF_XDP sockets, from 1; 0: it has none.
+pub const LISTENER_XSK_SLOT: u16 = 0xf0;
+const LISTENER_XSK_SHIFT: u32 = 4;
 
 impl Listener {
     /// The value from the word that lies in memory.
@@ -152,6 +173,17 @@ impl Listener {
     pub const fn from_word(word: u64) -> Self {
         let [a, b, c, d, e, f, y, z] = word.to_ne_bytes();
         Self { link_address: [a, b, c, d, e, f], flags: u16::from_ne_bytes([y, z]) }
+    }
+
+    /// The slot of its interface among those with AF_XDP sockets, from 1; 0: it has none.
+    #[inline(always)]
+    pub const fn xsk_slot(&self) -> u16 {
+        (self.flags & LISTENER_XSK_SLOT) >> LISTENER_XSK_SHIFT
+    }
+
+    /// The flag for a slot, 1 to [`MAX_XSK_INTERFACES`], or 0 for none.
+    pub const fn xsk_flag(slot: u16) -> u16 {
+        (slot << LISTENER_XSK_SHIFT) & LISTENER_XSK_SLOT
     }
 
     /// The link address as it lies in memory, in the lower bytes of a little-endian word.

@@ -61,6 +61,10 @@ verdicts! {
     AnnounceProven = "announce_proven",
     /// Passed on by the kernel program: a scrape whose connection id holds.
     ScrapeProven = "scrape_proven",
+    /// Handed over by the kernel program to the AF_XDP socket of its queue: an announce whose connection id holds.
+    AnnounceRedirected = "announce_redirected",
+    /// Handed over by the kernel program to the AF_XDP socket of its queue: a scrape whose connection id holds.
+    ScrapeRedirected = "scrape_redirected",
     /// Passed on by the kernel program: a wrong connection id that the operator wants answered.
     ConnectionIdPassed = "connection_id_passed",
     /// Passed on by the kernel program: not UDP over IPv4 or IPv6.

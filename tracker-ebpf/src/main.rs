@@ -48,6 +48,7 @@ mod entry {
         match action {
             steer::Action::Answer => xdp_action::XDP_TX,
             steer::Action::Pass => xdp_action::XDP_PASS,
+            steer::Action::HandOver => xdp_action::XDP_REDIRECT,
             steer::Action::Drop => xdp_action::XDP_DROP,
         }
     }

@@ -4,9 +4,11 @@ use crate::headers::Address;
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::maps::{Array, LpmTrie, PerCpuArray};
+use aya_ebpf::maps::{Array, LpmTrie, PerCpuArray, XskMap};
+use aya_ebpf::programs::XdpContext;
 use tracker_common::abi::{
-    Control, Counter, LISTEN_BUCKETS, ListenBucket, ListenKey, Listener, MAX_BLOCKED, SOURCE_BUDGETS,
+    Control, Counter, LISTEN_BUCKETS, ListenBucket, ListenKey, Listener, MAX_BLOCKED, MAX_XSK_QUEUES,
+    SOURCE_BUDGETS, XSKS as XSK_ENTRIES, xsk_index,
 };
 use tracker_common::verdict::Verdict;
 
@@ -27,6 +29,9 @@ static CONNECTS: Array<u64> = Array::with_max_entries(1, 0);
 
 #[map]
 static BLOCKED: LpmTrie<[u8; 16], u32> = LpmTrie::with_max_entries(MAX_BLOCKED, BPF_F_NO_PREALLOC);
+
+#[map]
+static XSKS: XskMap = XskMap::with_max_entries(XSK_ENTRIES, 0);
 
 /// What the daemon says now.
 #[inline(always)]
@@ -68,6 +73,14 @@ pub(crate) fn source_budget(hash: u32) -> Option<*mut u64> {
 #[inline(always)]
 pub(crate) fn connect_budget() -> Option<*mut u64> {
     CONNECTS.get_ptr_mut(0)
+}
+
+/// Hands the packet to the AF_XDP socket of its receive queue; whether there is one.
+#[inline(always)]
+pub(crate) fn hand_over(context: &XdpContext, slot: u16) -> bool {
+    // SAFETY: the context is the kernel's, alive while the program runs.
+    let queue = unsafe { (*context.ctx).rx_queue_index };
+    queue < MAX_XSK_QUEUES && XSKS.redirect(xsk_index(slot, queue), 0).is_ok()
 }
 
 /// A key whose address stands where words may be written: the stack takes no word that is not aligned.

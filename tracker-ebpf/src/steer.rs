@@ -9,6 +9,7 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use aya_ebpf::programs::XdpContext;
 use tracker_common::abi::{
     Control, FLAG_BLOCKED, FLAG_LENIENT, HEARTBEAT_LIMIT_NS, LISTENER_DEAF, LISTENER_UNTAGGED, Listener,
+    MAX_XSK_FRAME_LEN,
 };
 use tracker_common::connection_id::{Claim, Slot};
 use tracker_common::request::{Kind, classify};
@@ -25,6 +26,8 @@ pub(crate) enum Action {
     Answer,
     /// It goes on, as if this program were not there.
     Pass,
+    /// It goes to the AF_XDP socket of its queue.
+    HandOver,
     /// It ends here.
     Drop,
 }
@@ -36,9 +39,9 @@ pub(crate) fn steer(context: &XdpContext, frame: &Frame) -> (Verdict, Action) {
         Ok(datagram) => datagram,
         Err(verdict) => return (verdict, Action::Pass),
     };
-    if !is_for_us(context, &datagram) {
+    let Some(listener) = listener_asked(context, &datagram) else {
         return (Verdict::NotListening, Action::Pass);
-    }
+    };
     if let Ip::V4(ip) = datagram.ip
         && !checksum::is_ipv4_right(ip)
     {
@@ -56,7 +59,7 @@ pub(crate) fn steer(context: &XdpContext, frame: &Frame) -> (Verdict, Action) {
     if control.flags & FLAG_BLOCKED != 0 && maps::is_blocked(datagram.source) {
         return (Verdict::SourceBlocked, Action::Drop);
     }
-    request(&Asked { context, frame, datagram: &datagram, control, now_ns })
+    request(&Asked { context, frame, datagram: &datagram, listener, control, now_ns })
 }
 
 /// A packet for the tracker, with all that is needed to judge it.
@@ -64,6 +67,7 @@ struct Asked<'a> {
     context: &'a XdpContext,
     frame: &'a Frame,
     datagram: &'a Datagram,
+    listener: Listener,
     control: &'static Control,
     now_ns: u64,
 }
@@ -103,8 +107,8 @@ fn request(asked: &Asked<'_>) -> (Verdict, Action) {
             (Verdict::ConnectAnswered, Action::Answer)
         }
         _ if right_id != id => refused(asked, Verdict::ConnectionIdForged),
-        Kind::Announce => proven(asked, Verdict::AnnounceProven),
-        Kind::Scrape => proven(asked, Verdict::ScrapeProven),
+        Kind::Announce => proven(asked, Verdict::AnnounceRedirected, Verdict::AnnounceProven),
+        Kind::Scrape => proven(asked, Verdict::ScrapeRedirected, Verdict::ScrapeProven),
     }
 }
 
@@ -144,16 +148,20 @@ fn refused(asked: &Asked<'_>, verdict: Verdict) -> (Verdict, Action) {
 
 /// Only now: an unproven sender could use up a budget that is not its own.
 #[inline(always)]
-fn proven(asked: &Asked<'_>, verdict: Verdict) -> (Verdict, Action) {
-    match budget::of_source(asked.control, asked.datagram.source, asked.now_ns) {
-        Spent::Within => (verdict, Action::Pass),
-        Spent::Over => (Verdict::SourceOverBudget, Action::Drop),
+fn proven(asked: &Asked<'_>, handed_over: Verdict, passed: Verdict) -> (Verdict, Action) {
+    if budget::of_source(asked.control, asked.datagram.source, asked.now_ns) == Spent::Over {
+        return (Verdict::SourceOverBudget, Action::Drop);
     }
+    let slot = asked.listener.xsk_slot();
+    if slot != 0 && asked.frame.len() <= MAX_XSK_FRAME_LEN && maps::hand_over(asked.context, slot) {
+        return (handed_over, Action::HandOver);
+    }
+    (passed, Action::Pass)
 }
 
-/// Whether link address, IP address and port are ours. Forwarded and bridged traffic passes here too.
+/// What is asked, if link address, IP address and port are ours. Forwarded and bridged traffic passes here too.
 #[inline(always)]
-fn is_for_us(context: &XdpContext, datagram: &Datagram) -> bool {
+fn listener_asked(context: &XdpContext, datagram: &Datagram) -> Option<Listener> {
     let refused = if datagram.is_of_vlan { LISTENER_DEAF | LISTENER_UNTAGGED } else { LISTENER_DEAF };
     let link_address = datagram.ethernet.cast::<u8>();
     // SAFETY: the link header lies whole in the packet, and the destination comes first; loads need not be aligned.
@@ -162,7 +170,7 @@ fn is_for_us(context: &XdpContext, datagram: &Datagram) -> bool {
     let high = unsafe { link_address.add(4).cast::<u16>().read_unaligned() };
     let link_address = u64::from(low) | u64::from(high) << 32;
     listener(context, datagram, datagram.destination)
-        .is_some_and(|listener| listener.link_word() == link_address && listener.flags & refused == 0)
+        .filter(|listener| listener.link_word() == link_address && listener.flags & refused == 0)
 }
 
 /// Whether a packet claims to come from this host, or from one of its broadcast addresses. Over loopback it may.

@@ -1,6 +1,7 @@
 //! What is counted, one set per worker thread: a worker writes its own set, and readers add the sets up.
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracker_common::abi::Counter;
@@ -169,6 +170,23 @@ pub struct Counters {
     udp: Vec<Arc<UdpCounters>>,
     http: Vec<Arc<HttpCounters>>,
     kernel: ArcSwapOption<Vec<Counter>>,
+    /// Only locked where a queue comes or somebody looks: their threads have counters of their own.
+    queues: Mutex<Vec<QueueCounters>>,
+}
+
+/// The counters of one receive queue that AF_XDP serves.
+#[derive(Clone, Debug)]
+pub struct QueueCounters {
+    /// The name of its interface.
+    pub interface: String,
+    /// Its number.
+    pub queue: u32,
+    /// Whether the card writes into the tracker's memory.
+    pub is_zero_copy: bool,
+    /// Its packets.
+    pub packets: Arc<UdpCounters>,
+    /// What befell its socket.
+    pub events: Arc<XskCounters>,
 }
 
 impl Counters {
@@ -178,7 +196,28 @@ impl Counters {
             udp: (0..udp_workers).map(|_| Arc::default()).collect(),
             http: (0..http_workers).map(|_| Arc::default()).collect(),
             kernel: ArcSwapOption::empty(),
+            queues: Mutex::default(),
         }
+    }
+
+    /// Counters for a receive queue that AF_XDP serves from now on; those that it had, if it was served before.
+    pub fn of_queue(&self, interface: &str, queue: u32, is_zero_copy: bool) -> QueueCounters {
+        let mut queues = self.queues.lock();
+        if let Some(known) =
+            queues.iter_mut().find(|known| known.interface == interface && known.queue == queue)
+        {
+            known.is_zero_copy = is_zero_copy;
+            return known.clone();
+        }
+        let (packets, events) = (Arc::default(), Arc::default());
+        let new = QueueCounters { interface: interface.to_owned(), queue, is_zero_copy, packets, events };
+        queues.push(new.clone());
+        new
+    }
+
+    /// The receive queues that AF_XDP serves or has served.
+    pub fn queues(&self) -> Vec<QueueCounters> {
+        self.queues.lock().clone()
     }
 
     /// The sets of the UDP workers, in the order of their numbers.
@@ -193,12 +232,17 @@ impl Counters {
 
     /// UDP packets of all workers that ended in this verdict.
     pub fn udp(&self, verdict: Verdict) -> u64 {
-        self.udp.iter().map(|set| set.verdicts.get(verdict.index())).sum()
+        self.sum_of_udp(|set| set.verdicts.get(verdict.index()))
     }
 
     /// Answers over UDP that the kernel refused to send, of all workers.
     pub fn udp_unsent(&self) -> u64 {
-        self.udp.iter().map(|set| set.unsent.get(0)).sum()
+        self.sum_of_udp(|set| set.unsent.get(0))
+    }
+
+    fn sum_of_udp(&self, count: impl Fn(&UdpCounters) -> u64) -> u64 {
+        let of_queues: u64 = self.queues.lock().iter().map(|queue| count(&queue.packets)).sum();
+        self.udp.iter().map(|set| count(set)).sum::<u64>() + of_queues
     }
 
     /// What the XDP program has counted, by [`Verdict`], as of the last second; `None` where there is no program.

@@ -4,18 +4,21 @@ use crate::access_list::AccessList;
 use crate::bind::Bound;
 use crate::clock::Now;
 use crate::config::Command;
-use crate::config::types::{Config, Mode, Transport};
+use crate::config::types::{Config, Mode, Transport, XskConfig};
 use crate::control::{Control, End, Kernel, Signals, keys};
 use crate::counters::Counters;
 use crate::http;
-use crate::ingress::SocketWorker;
+use crate::ingress::xdp::OpenedQueue;
+use crate::ingress::{Ended, SocketWorker, XskWorker};
 use crate::notify::{Notifier, State};
 use crate::privileges::{self, Keeps};
 use crate::tracker::Tracker;
 use crate::udp::{Handler, IdPolicy, SharedKeys, WrongId};
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -33,7 +36,11 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
     let notifier = Notifier::from_environment();
     let bound = Bound::bind(config)?;
     let (kernel, keys) = start_kernel(config, &bound.addresses)?;
-    let keeps = if kernel.is_running() { Keeps::NetworkAdministration } else { Keeps::Nothing };
+    let keeps = match (kernel.is_running(), config.xdp.mode) {
+        (false, _) => Keeps::Nothing,
+        (true, Mode::Auto | Mode::Xsk) => Keeps::NetworkAdministrationAndRaw,
+        (true, _) => Keeps::NetworkAdministration,
+    };
     privileges::give_up(&config.tracker, keeps)?;
 
     let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
@@ -51,7 +58,23 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
         workers.start_http(bound.tcp, &service)?;
         announce_readiness(&notifier, config, &bound.addresses);
 
-        let control = Control { config, reread, tracker: &tracker, counters: &counters, keys: &keys, kernel };
+        let cores = xsk_cores(&config.xsk)?;
+        let mut serve_queue = |opened: OpenedQueue| {
+            let name = opened.interface.clone();
+            if let Err(error) = workers.start_xsk(opened, handler(config, &tracker, &keys), &counters, &cores)
+            {
+                log::error!("packets of {name} come through UDP sockets: {error:#}");
+            }
+        };
+        let control = Control {
+            config,
+            reread,
+            tracker: &tracker,
+            counters: &counters,
+            keys: &keys,
+            kernel,
+            serve_queue: &mut serve_queue,
+        };
         let end = control.run(signals, lost_workers).await;
         stopping(&notifier, &end);
         let stopped = workers.stop();
@@ -94,6 +117,15 @@ fn handler(config: &Config, tracker: &Arc<Tracker>, keys: &SharedKeys) -> Handle
     Handler::new(Arc::clone(tracker), Arc::clone(keys), IdPolicy { lifetime_slots, wrong_id })
 }
 
+/// The cores for the threads of AF_XDP: those of the configuration, or all that this process may use.
+fn xsk_cores(config: &XskConfig) -> Result<Vec<usize>> {
+    if !config.cpus.is_empty() {
+        return Ok(config.cpus.iter().map(|core| usize::from(*core)).collect());
+    }
+    let allowed = sched_getaffinity(Pid::from_raw(0)).context("cannot ask for the cores of this process")?;
+    Ok((0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect())
+}
+
 /// Says that requests are answered from now on, and where.
 fn announce_readiness(notifier: &Notifier, config: &Config, addresses: &[(Transport, SocketAddr)]) {
     if config.xdp.mode == Mode::Socket {
@@ -120,11 +152,14 @@ struct Workers {
     udp_stops: Vec<UnixStream>,
     http_stop: watch::Sender<bool>,
     lost: UnboundedSender<String>,
+    /// Threads of AF_XDP so far: each goes to the next core.
+    xsk_started: usize,
 }
 
 impl Workers {
     fn new(lost: UnboundedSender<String>) -> Self {
-        Self { threads: Vec::new(), udp_stops: Vec::new(), http_stop: watch::Sender::new(false), lost }
+        let http_stop = watch::Sender::new(false);
+        Self { threads: Vec::new(), udp_stops: Vec::new(), http_stop, lost, xsk_started: 0 }
     }
 
     fn start_udp(
@@ -136,9 +171,36 @@ impl Workers {
         for (number, (sockets, counters)) in sockets.into_iter().zip(counters.udp_workers()).enumerate() {
             let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;
             let worker = SocketWorker::new(sockets, handler(), Arc::clone(counters));
-            self.start(format!("udp-{number}"), move || worker.run(&stop))?;
+            self.start(format!("udp-{number}"), move || worker.run(&stop).map(|()| Ended::Asked))?;
             self.udp_stops.push(our_end);
         }
+        Ok(())
+    }
+
+    /// Starts a thread for one receive queue, on the core whose turn it is.
+    fn start_xsk(
+        &mut self,
+        opened: OpenedQueue,
+        handler: Handler,
+        counters: &Counters,
+        cores: &[usize],
+    ) -> Result<()> {
+        let OpenedQueue { interface, socket } = opened;
+        let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;
+        let set = counters.of_queue(&interface, socket.number(), socket.is_zero_copy());
+        let name = format!("xsk-{interface}-{}", socket.number());
+        let core = cores.get(self.xsk_started % cores.len().max(1)).copied();
+        let worker = XskWorker::new(socket, handler, set.packets, set.events);
+        self.start(name, move || {
+            pin_to(core);
+            let ended = worker.run(&stop)?;
+            if ended == Ended::InterfaceGone {
+                log::warn!("the AF_XDP socket of {interface} is gone with its interface");
+            }
+            Ok(ended)
+        })?;
+        self.udp_stops.push(our_end);
+        self.xsk_started += 1;
         Ok(())
     }
 
@@ -151,7 +213,7 @@ impl Workers {
                 counters: Arc::clone(counters),
                 stop: self.http_stop.subscribe(),
             };
-            self.start(format!("http-{number}"), || http::run_worker(settings))?;
+            self.start(format!("http-{number}"), || http::run_worker(settings).map(|()| Ended::Asked))?;
         }
         Ok(())
     }
@@ -159,12 +221,14 @@ impl Workers {
     fn start(
         &mut self,
         name: String,
-        work: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+        work: impl FnOnce() -> std::io::Result<Ended> + Send + 'static,
     ) -> Result<()> {
-        let report = ReportEnd { name: name.clone(), lost: self.lost.clone() };
+        let report = ReportEnd { name: name.clone(), lost: self.lost.clone(), is_loss: true };
         let guarded = move || {
-            let _report = report;
-            work()
+            // Whole, so that it is dropped with the thread.
+            let mut report = report;
+            report.is_loss = work()? == Ended::Asked;
+            Ok(())
         };
         let thread = thread::Builder::new().name(name.clone()).spawn(guarded);
         self.threads.push((name, thread.context("cannot start a thread")?));
@@ -186,15 +250,27 @@ impl Workers {
     }
 }
 
-/// Reports a worker's end however it comes, a panic too.
+/// Keeps this thread on a core, next to the queue that it serves. One that cannot be had is no reason not to serve.
+fn pin_to(core: Option<usize>) {
+    let mut cores = CpuSet::new();
+    let pinned = core.map(|core| cores.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &cores)));
+    if let Some(Err(error)) = pinned {
+        log::warn!("a thread of AF_XDP cannot be kept on core {}: {error}", core.unwrap_or_default());
+    }
+}
+
+/// Reports a worker's end however it comes, a panic too, unless it went with its interface.
 struct ReportEnd {
     name: String,
     lost: UnboundedSender<String>,
+    is_loss: bool,
 }
 
 impl Drop for ReportEnd {
     fn drop(&mut self) {
-        // During a stop nobody asks any more.
-        let _ = self.lost.send(std::mem::take(&mut self.name));
+        if self.is_loss {
+            // During a stop nobody asks any more.
+            let _ = self.lost.send(std::mem::take(&mut self.name));
+        }
     }
 }

@@ -28,7 +28,9 @@ pub enum PrivilegeError {
     #[error("cannot {0} to {1}: {2}; check -d or tracker.rootdir")]
     Directory(&'static str, PathBuf, Errno),
     /// The capabilities for the XDP program cannot be kept, or the others not be dropped.
-    #[error("cannot keep CAP_NET_ADMIN and CAP_BPF alone: {0}; run with --mode socket, or with -u root")]
+    #[error(
+        "cannot keep CAP_NET_ADMIN, CAP_BPF and CAP_NET_RAW alone: {0}; run with --mode socket, or with -u root"
+    )]
     Capabilities(CapsError),
     /// The kernel refuses one of the steps.
     #[error("cannot give up root ({0}): {1}")]
@@ -43,6 +45,21 @@ pub enum Keeps {
     /// What it takes to attach the XDP program to an interface that comes later, or comes back: `CAP_NET_ADMIN` and
     /// `CAP_BPF` (Linux 5.8).
     NetworkAdministration,
+    /// The same, and what it takes to open an AF_XDP socket there: `CAP_NET_RAW`.
+    NetworkAdministrationAndRaw,
+}
+
+impl Keeps {
+    fn capabilities(self) -> HashSet<Capability> {
+        let kept: &[_] = match self {
+            Self::Nothing => &[],
+            Self::NetworkAdministration => &[Capability::CAP_NET_ADMIN, Capability::CAP_BPF],
+            Self::NetworkAdministrationAndRaw => {
+                &[Capability::CAP_NET_ADMIN, Capability::CAP_BPF, Capability::CAP_NET_RAW]
+            }
+        };
+        kept.iter().copied().collect()
+    }
 }
 
 /// Enters `tracker.rootdir` and becomes `tracker.user`.
@@ -60,25 +77,24 @@ pub fn give_up(config: &TrackerConfig, keeps: Keeps) -> Result<(), PrivilegeErro
         && is_root
         && !user.uid.is_root()
     {
-        if keeps == Keeps::NetworkAdministration {
+        if keeps != Keeps::Nothing {
             caps::securebits::set_keepcaps(true).map_err(PrivilegeError::Capabilities)?;
         }
         setgroups(&[user.gid]).map_err(|error| PrivilegeError::Step("setgroups", error))?;
         setgid(user.gid).map_err(|error| PrivilegeError::Step("setgid", error))?;
         setuid(user.uid).map_err(|error| PrivilegeError::Step("setuid", error))?;
-        if keeps == Keeps::NetworkAdministration {
-            keep_network_administration().map_err(PrivilegeError::Capabilities)?;
+        if keeps != Keeps::Nothing {
+            keep(&keeps.capabilities()).map_err(PrivilegeError::Capabilities)?;
         }
         log::info!("running as {}", user.name);
     }
     Ok(())
 }
 
-/// Of all that changing the user has left permitted, keeps two and drops the rest.
-fn keep_network_administration() -> Result<(), CapsError> {
-    let kept = HashSet::from([Capability::CAP_NET_ADMIN, Capability::CAP_BPF]);
-    caps::set(None, CapSet::Permitted, &kept)?;
-    caps::set(None, CapSet::Effective, &kept)?;
+/// Of all that changing the user has left permitted, keeps these and drops the rest.
+fn keep(kept: &HashSet<Capability>) -> Result<(), CapsError> {
+    caps::set(None, CapSet::Permitted, kept)?;
+    caps::set(None, CapSet::Effective, kept)?;
     caps::securebits::set_keepcaps(false)
 }
 

@@ -1,6 +1,6 @@
 //! From the text of a value to the value; an error says what is expected and what was found.
 
-use super::types::{DEFAULT_PORT, LogLevel, Mode, XdpAttach};
+use super::types::{CopyMode, DEFAULT_PORT, LogLevel, Mode, XdpAttach};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -114,9 +114,27 @@ pub(super) fn mode(text: &str) -> Result<Mode, String> {
         "auto" => Ok(Mode::Auto),
         "xdp" => Ok(Mode::Xdp),
         "socket" => Ok(Mode::Socket),
-        "xsk" => Err(format!("expected auto, xdp or socket, found {text:?}: this version has no AF_XDP")),
-        _ => Err(expected("auto, xdp or socket", text)),
+        "xsk" => Ok(Mode::Xsk),
+        _ => Err(expected("auto, xsk, xdp or socket", text)),
     }
+}
+
+/// How packets get into the memory of AF_XDP.
+pub(super) fn zero_copy(text: &str) -> Result<CopyMode, String> {
+    match text {
+        "auto" => Ok(CopyMode::Auto),
+        "on" => Ok(CopyMode::ZeroCopy),
+        "off" => Ok(CopyMode::Copy),
+        _ => Err(expected("auto, on or off", text)),
+    }
+}
+
+/// The entries of a ring of AF_XDP.
+pub(super) fn ring_size(text: &str) -> Result<u32, String> {
+    let parsed = text.parse::<u32>().ok();
+    parsed
+        .filter(|size| size.is_power_of_two() && (64..=65_536).contains(size))
+        .ok_or_else(|| expected("a power of two between 64 and 65536", text))
 }
 
 /// Where the XDP program runs.

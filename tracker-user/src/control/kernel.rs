@@ -4,7 +4,7 @@
 use crate::clock::Now;
 use crate::config::types::{Config, Mode, Transport};
 use crate::counters::Counters;
-use crate::ingress::xdp::{ChangeWatch, Insistence, Xdp, XdpError};
+use crate::ingress::xdp::{ChangeWatch, Insistence, OpenedQueue, Xdp, XdpError};
 use anyhow::Result;
 use std::net::SocketAddr;
 use tokio::io::Interest;
@@ -31,7 +31,7 @@ impl Kernel {
     /// Loads the program as the mode asks for, or says why it cannot be had.
     ///
     /// # Errors
-    /// In mode xdp, where the program cannot be loaded.
+    /// In modes xsk and xdp, where the program cannot be loaded.
     pub fn load(config: &Config, bound: &[(Transport, SocketAddr)]) -> Result<Self> {
         let loaded = match config.xdp.mode {
             Mode::Socket => {
@@ -43,7 +43,7 @@ impl Kernel {
                 return Ok(Self::absent());
             }
             Mode::Auto => Xdp::load(config, bound),
-            Mode::Xdp => Ok(Xdp::load(config, bound)?),
+            Mode::Xsk | Mode::Xdp => Ok(Xdp::load(config, bound)?),
         };
         match loaded {
             Ok(xdp) => Ok(Self { running: Some(Running { xdp, watch: None }) }),
@@ -67,7 +67,7 @@ impl Kernel {
     /// Tells the program everything, then attaches it.
     ///
     /// # Errors
-    /// In mode xdp, where an interface that was asked for cannot be had.
+    /// In modes xsk and xdp, where an interface that was asked for cannot be had.
     pub fn start(&mut self, config: &Config, keys: &Keys, source_hash_key: u64) -> Result<()> {
         let Some(Running { xdp, .. }) = &mut self.running else { return Ok(()) };
         xdp.publish_keys(keys);
@@ -80,7 +80,11 @@ impl Kernel {
             .and_then(|()| xdp.refresh(insistence(config)))
             .and_then(|()| xdp.require_all());
         match attached {
-            Ok(()) => log::info!("mode {}: XDP in front of sockets", config.xdp.mode.name()),
+            Ok(()) => {
+                let behind =
+                    if xdp.has_queues() { "AF_XDP, and of UDP sockets for the rest" } else { "UDP sockets" };
+                log::info!("mode {}: XDP in front of {behind}", config.xdp.mode.name());
+            }
             Err(error @ XdpError::NoInterface(_))
                 if config.xdp.mode == Mode::Auto && config.xdp.interface.is_empty() =>
             {
@@ -99,6 +103,11 @@ impl Kernel {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    /// AF_XDP sockets that have been opened since the last call, each for a thread of its own.
+    pub fn take_opened_queues(&mut self) -> Vec<OpenedQueue> {
+        self.running.as_mut().map(|running| running.xdp.take_opened_queues()).unwrap_or_default()
     }
 
     /// A sign of life to the program, and its counters to the statistics.
@@ -173,7 +182,7 @@ impl Kernel {
 
 fn insistence(config: &Config) -> Insistence {
     match config.xdp.mode {
-        Mode::Xdp => Insistence::Required,
+        Mode::Xsk | Mode::Xdp => Insistence::Required,
         Mode::Auto | Mode::Socket => Insistence::BestEffort,
     }
 }

@@ -12,6 +12,7 @@ use crate::clock::Now;
 use crate::config::Command;
 use crate::config::types::Config;
 use crate::counters::Counters;
+use crate::ingress::xdp::OpenedQueue;
 use crate::tracker::Tracker;
 use crate::udp::SharedKeys;
 use std::io::Result;
@@ -68,6 +69,8 @@ pub struct Control<'a> {
     pub keys: &'a SharedKeys,
     /// The XDP program, where there is one.
     pub kernel: Kernel,
+    /// Starts a thread for an AF_XDP socket that has come with an interface.
+    pub serve_queue: &'a mut dyn FnMut(OpenedQueue),
 }
 
 impl Control<'_> {
@@ -78,6 +81,7 @@ impl Control<'_> {
         let mut rotation = interval_at(Instant::now() + rotation_period, rotation_period);
         let mut heartbeat = interval(HEARTBEAT);
         self.kernel.watch();
+        self.serve_opened_queues();
         let mut sweeper = Sweeper::new(self.config.tracker.peer_timeout_secs);
         loop {
             tokio::select! {
@@ -87,10 +91,19 @@ impl Control<'_> {
                 Some(worker) = lost_workers.recv() => return End::WorkerLost(worker),
                 _ = rotation.tick() => self.rotate(),
                 _ = heartbeat.tick() => self.kernel.beat(self.counters),
-                () = self.kernel.host_changed() => self.kernel.refresh(),
+                () = self.kernel.host_changed() => self.follow_host(),
                 () = sweeper.next_turn() => sweeper.sweep_shard(self.tracker.store(), Now::read()),
             }
         }
+    }
+
+    fn follow_host(&mut self) {
+        self.kernel.refresh();
+        self.serve_opened_queues();
+    }
+
+    fn serve_opened_queues(&mut self) {
+        self.kernel.take_opened_queues().into_iter().for_each(&mut *self.serve_queue);
     }
 
     fn rotate(&self) {

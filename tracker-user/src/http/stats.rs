@@ -4,7 +4,7 @@ use super::Service;
 use super::client_ip::contains;
 use super::query;
 use crate::clock::Now;
-use crate::counters::HttpVerdict;
+use crate::counters::{HttpVerdict, QueueCounters, XskEvent};
 use crate::peer_store::Totals;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
@@ -103,6 +103,22 @@ struct Everything<'a> {
     /// What the XDP program has counted; absent where none runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     xdp: Option<BTreeMap<&'static str, KernelCounter>>,
+    /// The receive queues that AF_XDP serves or has served.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    xsk: Vec<Queue>,
+}
+
+/// One receive queue, with what befell its socket.
+#[derive(Serialize)]
+struct Queue {
+    interface: String,
+    queue: u32,
+    zero_copy: bool,
+    announce_answered: u64,
+    scrape_answered: u64,
+    unsent: u64,
+    #[serde(flatten)]
+    events: BTreeMap<&'static str, u64>,
 }
 
 /// Packets that ended in one verdict within the kernel.
@@ -124,8 +140,25 @@ impl<'a> Everything<'a> {
             completed: totals.completed,
             udp_unsent: service.counters.udp_unsent(),
             xdp: service.counters.kernel().map(|counters| kernel_verdicts(&counters)),
+            xsk: service.counters.queues().into_iter().map(Queue::of).collect(),
             udp: service,
             http: service,
+        }
+    }
+}
+
+impl Queue {
+    fn of(counters: QueueCounters) -> Self {
+        let QueueCounters { interface, queue, is_zero_copy, packets, events } = counters;
+        let answered = |verdict: Verdict| packets.verdicts.get(verdict.index());
+        Self {
+            interface,
+            queue,
+            zero_copy: is_zero_copy,
+            announce_answered: answered(Verdict::AnnounceAnswered),
+            scrape_answered: answered(Verdict::ScrapeAnswered),
+            unsent: packets.unsent.get(0),
+            events: XskEvent::ALL.iter().map(|event| (event.name(), events.get(*event as usize))).collect(),
         }
     }
 }

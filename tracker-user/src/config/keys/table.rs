@@ -2,7 +2,7 @@
 
 use super::{Kind, Setting, Shown};
 use crate::config::draft::Draft;
-use crate::config::types::{Config, LogLevel, Transport, XdpAttach};
+use crate::config::types::{Config, CopyMode, LogLevel, Transport, XdpAttach};
 use crate::config::values;
 use ipnet::IpNet;
 
@@ -14,6 +14,9 @@ const MAX_PEER_TIMEOUT_SECS: u64 = 604_800;
 const MAX_TORRENT_TIMEOUT_SECS: u64 = 31_536_000;
 /// 63 slots of 2^34 ns are 1,082.3 s; see `tracker_common::connection_id::MAX_LIFETIME_SLOTS`.
 const MAX_CONNECTION_ID_LIFETIME_SECS: u64 = 1082;
+
+/// The cores that a set of them has room for.
+const MAX_CPU: u16 = 1023;
 
 /// Every setting.
 pub static SETTINGS: &[Setting] = &[
@@ -231,7 +234,7 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "xdp.mode",
-        doc: "How packets come in: auto (the best that this host offers), xdp (or no start), or socket.",
+        doc: "How packets come in: auto (the best that this host offers), xsk (AF_XDP) or xdp (or no start), socket.",
         kind: Kind::Text,
         example: "",
         set: |draft, value| store(&mut draft.config.xdp.mode, values::mode(value)),
@@ -306,6 +309,71 @@ pub static SETTINGS: &[Setting] = &[
         example: "",
         set: |draft, value| store(&mut draft.config.xdp.connect_burst, packets(value, 1)),
         show: |config| number(config.xdp.connect_burst),
+    },
+    Setting {
+        name: "xsk.zero_copy",
+        doc: "Whether the card writes packets into the tracker's memory: auto (where it can), on (or no start), off.",
+        kind: Kind::Text,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xsk.zero_copy, values::zero_copy(value)),
+        show: |config| Shown::Text(zero_copy_name(config.xsk.zero_copy).to_owned()),
+    },
+    Setting {
+        name: "xsk.busy_poll",
+        doc: "Microseconds for which a thread polls its queue of the card instead of interrupts; 0 for interrupts.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.xsk.busy_poll_micros, values::number(value, "microseconds", 0..=10_000))
+        },
+        show: |config| number(config.xsk.busy_poll_micros),
+    },
+    Setting {
+        name: "xsk.busy_poll_budget",
+        doc: "Packets that one look into the queue takes in at most, with xsk.busy_poll.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.xsk.busy_poll_budget, values::number(value, "packets", 1..=1024))
+        },
+        show: |config| number(config.xsk.busy_poll_budget),
+    },
+    Setting {
+        name: "xsk.ring_size",
+        doc: "Packets that a queue's ring holds, a power of two; each takes 4 KiB of memory, for both ways.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xsk.ring_size, values::ring_size(value)),
+        show: |config| number(config.xsk.ring_size),
+    },
+    Setting {
+        name: "xsk.tx_budget",
+        doc: "Packets that one system call sends at most without zero-copy (Linux 6.17); 0 for the kernel's own.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.xsk.transmit_budget, values::number(value, "packets", 0..=4096))
+        },
+        show: |config| number(config.xsk.transmit_budget),
+    },
+    Setting {
+        name: "xsk.queues",
+        doc: "Receive queues of each interface that AF_XDP serves, from the first; 0 for all.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.xsk.queues, values::number(value, "queues", 0..=256)),
+        show: |config| number(config.xsk.queues),
+    },
+    Setting {
+        name: "xsk.cpus",
+        doc: "A core for the thread of the next queue; repeatable; without it, the cores that the tracker may use.",
+        kind: Kind::List,
+        example: "2",
+        set: |draft, value| {
+            draft.config.xsk.cpus.push(values::number(value, "a core", 0..=u64::from(MAX_CPU))?);
+            Ok(())
+        },
+        show: |config| Shown::List(config.xsk.cpus.iter().map(ToString::to_string).collect()),
     },
     Setting {
         name: "http.workers",
@@ -410,6 +478,14 @@ fn xdp_attach_name(attach: XdpAttach) -> &'static str {
         XdpAttach::Auto => "auto",
         XdpAttach::Native => "native",
         XdpAttach::Generic => "generic",
+    }
+}
+
+fn zero_copy_name(copy_mode: CopyMode) -> &'static str {
+    match copy_mode {
+        CopyMode::Auto => "auto",
+        CopyMode::ZeroCopy => "on",
+        CopyMode::Copy => "off",
     }
 }
 

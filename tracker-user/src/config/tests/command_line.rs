@@ -146,7 +146,7 @@ fn mistakes_of_options_and_files_are_found_all_at_once() {
         "-f",
         "/nowhere/x.conf",
         "--mode",
-        "xsk",
+        "xks",
         "-w",
         "list",
         "-l",
@@ -177,8 +177,7 @@ fn mistakes_of_options_and_files_are_found_all_at_once() {
         format!("{}:1: tracker.usr: unknown keyword; did you mean tracker.user?", file.path()),
         format!("{}:2: udp.workers: expected workers between 0 and 1024, found \"x\"", file.path()),
         "/nowhere/x.conf: cannot be read: No such file or directory (os error 2)".to_owned(),
-        "command line: --mode: expected auto, xdp or socket, found \"xsk\": this version has no AF_XDP"
-            .to_owned(),
+        "command line: --mode: expected auto, xsk, xdp or socket, found \"xks\"".to_owned(),
         "command line: -w: this version does not have whitelists; remove it to run without".to_owned(),
         "command line: -l: this version does not have loading of a state dump; remove it to run without"
             .to_owned(),

@@ -54,7 +54,7 @@ fn every_mistake_of_a_classic_file_is_found_with_its_line() {
          access.stats_path announce\n\
          access.stats 10.0.0.0/33\n\
          udp.lenient yes\n\
-         xdp.mode xsk\n\
+         xdp.mode xks\n\
          something.else 1\n",
     );
     let address = "expected an address such as 192.0.2.1, 192.0.2.1:80, 2001:db8::1 or [2001:db8::1]:80";
@@ -83,7 +83,7 @@ fn every_mistake_of_a_classic_file_is_found_with_its_line() {
              \"10.0.0.0/33\""
                 .to_owned(),
             "t.conf:12: udp.lenient: expected true or false, found \"yes\"".to_owned(),
-            "t.conf:13: xdp.mode: expected auto, xdp or socket, found \"xsk\": this version has no AF_XDP".to_owned(),
+            "t.conf:13: xdp.mode: expected auto, xsk, xdp or socket, found \"xks\"".to_owned(),
             "t.conf:14: something.else: unknown keyword; opentracker.conf.example lists all there are".to_owned(),
         ]
     );

@@ -3,8 +3,8 @@
 use super::{from_classic, from_toml};
 use crate::config::print::as_toml;
 use crate::config::types::{
-    AccessConfig, Config, HttpConfig, Listen, LogLevel, Mode, TrackerConfig, Transport, UdpConfig, XdpAttach,
-    XdpConfig,
+    AccessConfig, Config, CopyMode, HttpConfig, Listen, LogLevel, Mode, TrackerConfig, Transport, UdpConfig,
+    XdpAttach, XdpConfig, XskConfig,
 };
 use ipnet::IpNet;
 use proptest::collection::vec;
@@ -109,18 +109,47 @@ fn http() -> impl Strategy<Value = HttpConfig> {
     )
 }
 
+fn xsk() -> impl Strategy<Value = XskConfig> {
+    let copy_modes = vec![CopyMode::Auto, CopyMode::ZeroCopy, CopyMode::Copy];
+    let cpus = proptest::collection::vec(0..=1023_u16, 0..4);
+    (
+        proptest::sample::select(copy_modes),
+        0..=10_000_u32,
+        1..=1024_u16,
+        6..=16_u32,
+        0..=4096_u32,
+        0..=256_u16,
+        cpus,
+    )
+        .prop_map(
+            |(zero_copy, busy_poll_micros, busy_poll_budget, ring_bits, transmit_budget, queues, cpus)| {
+                let ring_size = 1 << ring_bits;
+                XskConfig {
+                    zero_copy,
+                    busy_poll_micros,
+                    busy_poll_budget,
+                    ring_size,
+                    transmit_budget,
+                    queues,
+                    cpus,
+                }
+            },
+        )
+}
+
 fn config() -> impl Strategy<Value = Config> {
     let access = (networks(), "[b-z][a-z0-9_~-]{10,20}", networks(), networks())
         .prop_map(|(stats, stats_path, proxy, deny)| AccessConfig { stats, stats_path, proxy, deny });
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
-    (listen(), tracker(), access, udp(), xdp(), http(), log_level).prop_map(
-        |(listen, tracker, access, udp, xdp, http, log_level)| Config {
+    (listen(), tracker(), access, udp(), (xdp(), xsk()), http(), log_level).prop_map(
+        |(listen, tracker, access, udp, (xdp, xsk), http, log_level)| Config {
             listen,
             tracker,
             access,
             udp,
             xdp,
+            xsk,
             http,
             log_level,
         },

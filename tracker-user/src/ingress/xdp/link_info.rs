@@ -16,6 +16,8 @@ const IFLA_XDP: u16 = 43;
 const PROGRAM_IDS: [u16; 4] = [4, 5, 6, 7];
 /// The attribute that names the link under a virtual one.
 const IFLA_LINK: u16 = 5;
+/// The attribute that says the MTU.
+const IFLA_MTU: u16 = 4;
 /// Attributes that describe a virtual link: a nest, and the name of its kind in it.
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
@@ -31,6 +33,8 @@ pub(super) struct LinkInfo {
     pub(super) kind: Option<String>,
     /// The index of the interface that a virtual one sits on.
     pub(super) lower_link: Option<u32>,
+    /// Bytes of the longest packet that it carries, without the link header.
+    pub(super) mtu: Option<u32>,
 }
 
 /// Asks about an interface.
@@ -68,11 +72,12 @@ fn read(answer: &[u8]) -> Option<LinkInfo> {
     let nest = attribute(of_link, &[IFLA_XDP]);
     let program_id = nest.and_then(|nest| attribute(nest, &PROGRAM_IDS)).and_then(number);
     let lower_link = attribute(of_link, &[IFLA_LINK]).and_then(number);
+    let mtu = attribute(of_link, &[IFLA_MTU]).and_then(number);
     let kind = attribute(of_link, &[IFLA_LINKINFO])
         .and_then(|nest| attribute(nest, &[IFLA_INFO_KIND]))
         .and_then(|text| std::str::from_utf8(text).ok())
         .map(|text| text.trim_end_matches('\0').to_owned());
-    Some(LinkInfo { program_id, kind, lower_link })
+    Some(LinkInfo { program_id, kind, lower_link, mtu })
 }
 
 /// The value of the first attribute of one of these types.
@@ -110,12 +115,18 @@ mod tests {
         answer[4] = libc::RTM_NEWLINK as u8;
         answer.extend([6, 0, 3, 0, b'e', 0, 0, 0]); // IFLA_IFNAME, padded
         answer.extend([8, 0, 5, 0, 7, 0, 0, 0]); // IFLA_LINK
+        answer.extend([8, 0, 4, 0, 0xdc, 5, 0, 0]); // IFLA_MTU
         answer.extend([16, 0, 18, 0]); // IFLA_LINKINFO
         answer.extend([9, 0, 1, 0, b'v', b'e', b't', b'h', 0, 0, 0, 0]); // IFLA_INFO_KIND
         answer.extend([20, 0, 43, 0x80]); // IFLA_XDP, nested
         answer.extend([5, 0, 2, 0, 1, 0, 0, 0]); // IFLA_XDP_ATTACHED
         answer.extend([8, 0, 4, 0, 0x39, 0x30, 0, 0]); // IFLA_XDP_PROG_ID
-        let whole = LinkInfo { program_id: Some(12345), kind: Some("veth".to_owned()), lower_link: Some(7) };
+        let whole = LinkInfo {
+            program_id: Some(12345),
+            kind: Some("veth".to_owned()),
+            lower_link: Some(7),
+            mtu: Some(1500),
+        };
         assert_eq!(read(&answer), Some(whole));
         for len in 0..answer.len() {
             assert_eq!(read(&answer[..len]).and_then(|info| info.program_id), None, "{len} bytes");

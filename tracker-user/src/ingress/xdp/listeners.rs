@@ -33,11 +33,12 @@ pub(super) fn buckets(entries: &Entries) -> Buckets {
 ///
 /// A wildcard stands for all addresses of its family on the whole host, not just the interface's own: Linux answers for
 /// each of its addresses on every interface. Its other addresses and the broadcast addresses are told too: nobody else's
-/// packets come from there.
+/// packets come from there. `xsk_slot` gives the slot of an interface that has AF_XDP sockets, by its index.
 pub(super) fn entries(
     bound: &[(Transport, SocketAddr)],
     attached: &[&Interface],
     host: &[Interface],
+    xsk_slot: impl Fn(u32) -> u16,
 ) -> Entries {
     let mut entries = Entries::new();
     let udp = || bound.iter().filter(|(transport, _)| *transport == Transport::Udp);
@@ -58,7 +59,11 @@ pub(super) fn entries(
         };
         for address in addresses {
             for interface in attached {
-                let (key, listener) = entry(SocketAddr::new(address, socket.port()), interface, 0);
+                let (key, listener) = entry(
+                    SocketAddr::new(address, socket.port()),
+                    interface,
+                    Listener::xsk_flag(xsk_slot(interface.index)),
+                );
                 entries.insert(key, listener);
             }
         }
@@ -116,7 +121,7 @@ mod tests {
     fn a_wildcard_stands_for_every_address_of_its_family_on_each_attached_interface() {
         let host = [interface(2, &["192.0.2.1", "2001:db8::1"]), interface(3, &["192.0.2.2"])];
         let bound = [(Transport::Udp, "0.0.0.0:6969".parse().unwrap())];
-        let entries = entries(&bound, &[&host[0]], &host);
+        let entries = entries(&bound, &[&host[0]], &host, |_| 0);
         let key = |last| {
             [[0; 8], [0, 0, 255, 255, 192, 0, 2, last], [2, 0, 0, 0, 0x1b, 0x39, 0, 0]]
                 .map(u64::from_ne_bytes)
@@ -131,7 +136,8 @@ mod tests {
         let addresses: Vec<String> = (0..100).map(|last| format!("192.0.2.{last}")).collect();
         let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
         let host = [interface(2, &addresses)];
-        let entries = entries(&[(Transport::Udp, "0.0.0.0:6969".parse().unwrap())], &[&host[0]], &host);
+        let entries =
+            entries(&[(Transport::Udp, "0.0.0.0:6969".parse().unwrap())], &[&host[0]], &host, |_| 0);
         let buckets = buckets(&entries);
         for (key, listener) in &entries {
             let wanted = [key[0], key[1], key[2], u64::from_ne_bytes(listener.to_bytes())];
@@ -155,7 +161,7 @@ mod tests {
             (Transport::Udp, "[2001:db8::1]:80".parse().unwrap()),
             (Transport::Tcp, "192.0.2.1:80".parse().unwrap()),
         ];
-        let entries = entries(&bound, &[&host[0], &host[1]], &host);
+        let entries = entries(&bound, &[&host[0], &host[1]], &host, |_| 0);
         let heard = entries.iter().filter(|(_, listener)| listener.flags & LISTENER_DEAF == 0);
         let heard: Vec<Ipv6Addr> = heard.map(|(key, _)| address(key)).collect();
         assert_eq!(heard, ["2001:db8::1".parse::<Ipv6Addr>().unwrap(); 2]);
@@ -166,7 +172,8 @@ mod tests {
         let mut host = [interface(2, &["192.0.2.1", "192.0.2.2"])];
         host[0].broadcast_addresses.push("192.0.2.255".parse().unwrap());
         host[0].has_vlan = true;
-        let entries = entries(&[(Transport::Udp, "192.0.2.1:80".parse().unwrap())], &[&host[0]], &host);
+        let entries =
+            entries(&[(Transport::Udp, "192.0.2.1:80".parse().unwrap())], &[&host[0]], &host, |_| 0);
         let told: Vec<_> = entries.iter().map(|(key, value)| (address(key).octets()[15], *value)).collect();
         let (heard, deaf) = (listener(0), listener(LISTENER_DEAF));
         assert_eq!(told, [(1, heard), (2, deaf), (255, deaf)]);

@@ -9,14 +9,17 @@ mod interfaces;
 mod link_info;
 mod listeners;
 mod object;
+mod xsks;
 
 pub use attach::AttachError;
 pub use interfaces::ChangeWatch;
 pub use object::ObjectError;
+pub use xsks::OpenedQueue;
 
 use crate::clock::Now;
-use crate::config::types::{Config, Transport, XdpConfig};
-use attach::{Attached, PIN_DIRECTORY, Pin, attach};
+use crate::config::types::{Config, Mode, Transport, XdpConfig};
+use crate::ingress::xsk::XskError;
+use attach::{Attached, PIN_DIRECTORY, Pin, Place, attach};
 use aya::maps::lpm_trie::Key as Prefix;
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, PerCpuArray};
 use aya::programs::Xdp as Program;
@@ -40,6 +43,7 @@ use tracker_common::abi::{
 };
 use tracker_common::connection_id::{Keys, Slot};
 use tracker_common::verdict::Verdict;
+use xsks::Xsks;
 
 /// Why there is no program in front of the sockets.
 #[derive(Debug, ErrorMessage)]
@@ -64,6 +68,9 @@ pub enum XdpError {
     /// No interface could be served.
     #[error("no interface to attach to: {0}")]
     NoInterface(String),
+    /// An interface has no AF_XDP.
+    #[error("interface {0} has no AF_XDP: {1}")]
+    Xsk(String, XskError),
     /// An interface that was asked for could not be served.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -91,12 +98,15 @@ pub struct Xdp {
     listeners: Array<MapData, [[u64; 4]; LISTENERS_PER_BUCKET]>,
     counters: PerCpuArray<MapData, [u64; 2]>,
     blocked: LpmTrie<MapData, [u8; 16], u32>,
+    /// Where AF_XDP is wanted.
+    xsks: Option<Xsks>,
     buckets: Buckets,
     denied: BTreeSet<IpNet>,
     attached: Vec<Attached>,
     /// Interfaces that could not be had, with the reason, which is logged once.
     refused: BTreeMap<String, String>,
     bound: Vec<(Transport, SocketAddr)>,
+    is_xsk_required: bool,
     config: XdpConfig,
     lenient: bool,
 }
@@ -149,7 +159,10 @@ impl Xdp {
         let mapped = ControlMap::new(&control_map.fd());
         let control = mapped.map_err(|error| XdpError::System("cannot map the program's memory", error))?;
         control.set_lifetime_slots(Slot::lifetime(config.udp.connection_id_lifetime_secs));
+        let xsk_map = take(&mut ebpf, map::XSKS)?;
+        let wants_xsk = matches!(config.xdp.mode, Mode::Auto | Mode::Xsk);
         Ok(Self {
+            xsks: wants_xsk.then(|| Xsks::new(xsk_map, &config.xsk)),
             listeners: take(&mut ebpf, map::LISTENERS)?,
             counters: take(&mut ebpf, map::COUNTERS)?,
             blocked,
@@ -163,6 +176,7 @@ impl Xdp {
             attached: Vec::new(),
             refused: BTreeMap::new(),
             bound: bound.to_vec(),
+            is_xsk_required: config.xdp.mode == Mode::Xsk,
             config: config.xdp.clone(),
             lenient: config.udp.lenient,
         })
@@ -264,23 +278,73 @@ impl Xdp {
             host.iter()
                 .any(|now| now.index == attached.interface.index && now.name == attached.interface.name)
         };
+        let mut gone = Vec::new();
         self.attached.retain(|attached| {
             let stays = is_there(attached);
             if !stays {
                 log::warn!("interface {} is gone", attached.interface.name);
+                gone.push(attached.interface.index);
             }
             stays
         });
+        if let Some(xsks) = &mut self.xsks {
+            gone.into_iter().try_for_each(|interface| xsks.forget(interface))?;
+        }
         let wanted: Vec<&Interface> = host
             .iter()
             .filter(|interface| is_wanted(interface, &self.config.interface, &self.bound))
             .collect();
         // Before anything is attached: the program passes on what it does not know.
         self.publish_listeners(&wanted, &host)?;
-        for interface in wanted {
+        for interface in &wanted {
             self.attach_if_new(interface, insistence)?;
         }
+        if self.open_queues(&wanted, insistence)? {
+            // Now with the slots of those that have sockets.
+            self.publish_listeners(&wanted, &host)?;
+        }
         Ok(())
+    }
+
+    /// Whether any receive queue is served by AF_XDP.
+    pub fn has_queues(&self) -> bool {
+        self.xsks.as_ref().is_some_and(Xsks::has_any)
+    }
+
+    /// The AF_XDP sockets that have been opened since the last call.
+    pub fn take_opened_queues(&mut self) -> Vec<OpenedQueue> {
+        self.xsks.as_mut().map(Xsks::take_opened).unwrap_or_default()
+    }
+
+    /// Opens AF_XDP sockets for the queues of these interfaces, as far as they are attached to and have none; returns
+    /// whether AF_XDP is wanted at all.
+    fn open_queues(&mut self, wanted: &[&Interface], insistence: Insistence) -> Result<bool, XdpError> {
+        let Some(xsks) = &mut self.xsks else { return Ok(false) };
+        for interface in wanted {
+            let is_here = |attached: &&Attached| attached.interface.index == interface.index;
+            let Some(attached) = self.attached.iter().find(is_here) else { continue };
+            // Before the stack every packet is copied once more than a socket would: not by itself, but where asked for.
+            if attached.place == Place::Generic && !self.is_xsk_required {
+                continue;
+            }
+            let before = xsks.queues(interface.index);
+            let mtu = link_info::of(interface.index).ok().and_then(|info| info.mtu).unwrap_or(u32::MAX);
+            match xsks.serve(interface, mtu) {
+                Ok(()) if xsks.queues(interface.index) > before => {
+                    let (name, last) = (&interface.name, xsks.queues(interface.index) - 1);
+                    log::info!("AF_XDP on {name}, queues {before} to {last} ({})", xsks.kind_of_last());
+                }
+                Ok(()) => {}
+                Err(error) if insistence == Insistence::BestEffort || !self.is_xsk_required => {
+                    let logged = self.refused.insert(format!("{} AF_XDP", interface.name), error.to_string());
+                    if logged.as_deref() != Some(&error.to_string()) {
+                        log::warn!("{error}; its packets come through UDP sockets");
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 
     /// Whether every interface that was asked for by name is served, and any at all.
@@ -351,9 +415,15 @@ impl Xdp {
         }
     }
 
+    fn slot(&self, interface: u32) -> u16 {
+        self.xsks.as_ref().map_or(0, |xsks| xsks.slot(interface))
+    }
+
     /// Brings the map to what is wanted: new entries first, so that no address is unknown in between.
     fn publish_listeners(&mut self, wanted: &[&Interface], host: &[Interface]) -> Result<(), XdpError> {
-        let buckets = listeners::buckets(&listeners::entries(&self.bound, wanted, host));
+        let buckets = listeners::buckets(&listeners::entries(&self.bound, wanted, host, |interface| {
+            self.slot(interface)
+        }));
         for (index, bucket) in &buckets {
             if self.buckets.get(index) != Some(bucket) {
                 self.listeners.set(*index, bucket.entries, 0)?;

@@ -10,7 +10,7 @@ mod ring;
 mod socket;
 mod umem;
 
-pub use options::{BusyPoll, CopyMode, Options, Statistics, XskError};
+pub use options::{BusyPoll, Options, Statistics, XskError};
 pub use queue::Places;
 pub use socket::{QueueSocket, Wake};
 pub use umem::{FRAME_LEN, Frame};

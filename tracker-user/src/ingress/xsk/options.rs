@@ -1,19 +1,8 @@
 //! How a socket is made, what the kernel says of it, and why it cannot be had.
 
+use crate::config::types::CopyMode;
 use std::io::Error;
 use thiserror::Error as ErrorMessage;
-
-/// How packets get from the card into the frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum CopyMode {
-    /// By the card itself where its driver can, else by the kernel.
-    #[default]
-    Auto,
-    /// By the card itself, or not at all.
-    ZeroCopy,
-    /// By the kernel: any driver can.
-    Copy,
-}
 
 /// Working through the card's queue in system calls of this process instead of in interrupts (Linux 5.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +78,12 @@ pub enum XskError {
         "queue {queue} is taken by another AF_XDP socket; stop that program, or leave the queue out with xsk.queues"
     )]
     Busy {
+        /// The queue.
+        queue: u32,
+    },
+    /// The interface has no such queue.
+    #[error("there is no queue {queue}")]
+    NoQueue {
         /// The queue.
         queue: u32,
     },

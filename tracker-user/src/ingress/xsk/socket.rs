@@ -1,9 +1,10 @@
 //! An AF_XDP socket on one receive queue of one interface: made, waked, asked for its statistics. Linux 5.11.
 
-use super::options::{BusyPoll, CopyMode, Options, Statistics, XskError};
+use super::options::{BusyPoll, Options, Statistics, XskError};
 use super::queue::{Places, Queue, Rings};
 use super::ring::{Consumer, Parts, Producer};
 use super::umem::{FRAME_LEN, Frame, Mapping, Umem};
+use crate::config::types::CopyMode;
 use libc::{xdp_mmap_offsets, xdp_ring_offset};
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -325,6 +326,9 @@ fn bind(
         }
     }
     Err(match options.copy_mode {
+        CopyMode::Auto | CopyMode::Copy if last.raw_os_error() == Some(libc::EINVAL) => {
+            XskError::NoQueue { queue: number }
+        }
         CopyMode::ZeroCopy => XskError::NoZeroCopy { queue: number, error: last },
         _ => XskError::System { queue: number, step: "cannot be bound to", error: last },
     })
