@@ -3,10 +3,12 @@
 
 use crate::skip::{is_root_or_skipped, skipped};
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{Array, Map, MapData, PerCpuArray};
-use aya::programs::{TestRun, TestRunOptions, Xdp};
+use aya::maps::{Array, Map, MapData, PerCpuArray, XskMap};
+use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, Pod};
+use std::io::Error;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tracker_common::abi::{
@@ -43,6 +45,8 @@ pub enum Action {
     Passed,
     /// `XDP_DROP`.
     Dropped,
+    /// `XDP_REDIRECT`.
+    HandedOver,
 }
 
 /// One packet's way through the program.
@@ -66,6 +70,7 @@ pub struct KernelProgram {
     counters: PerCpuArray<MapData, Shared<Counter>>,
     sources: Array<MapData, u64>,
     blocked: LpmTrie<MapData, [u8; 16], u32>,
+    xsks: XskMap<MapData>,
     counted: Vec<Counter>,
     load_time: Duration,
 }
@@ -99,6 +104,7 @@ impl KernelProgram {
             counters: typed(&mut ebpf, map::COUNTERS),
             sources: typed(&mut ebpf, map::SOURCES),
             blocked: typed(&mut ebpf, map::BLOCKED),
+            xsks: typed(&mut ebpf, map::XSKS),
             counted: vec![Counter::default(); Verdict::COUNT],
             load_time,
             ebpf,
@@ -129,13 +135,24 @@ impl KernelProgram {
 
     /// Listens on an address of an interface with a link address.
     pub fn listen(&mut self, address: SocketAddr, interface: u32, link_address: [u8; 6]) {
+        self.listen_with_slot(address, interface, link_address, 0);
+    }
+
+    /// The same where the interface has this slot among those with AF_XDP sockets.
+    pub fn listen_with_slot(
+        &mut self,
+        address: SocketAddr,
+        interface: u32,
+        link_address: [u8; 6],
+        slot: u16,
+    ) {
         let key = ListenKey {
             address: mapped(address.ip()),
             interface,
             port_be: address.port().to_be_bytes(),
             padding: [0; 2],
         };
-        let listener = Listener { link_address, flags: 0 };
+        let listener = Listener { link_address, flags: Listener::xsk_flag(slot) };
         let index = ListenKey::bucket(key.words());
         let entries = self.listeners.get(&index, 0).expect("reading LISTENERS");
         let mut bucket = ListenBucket { entries };
@@ -145,6 +162,18 @@ impl KernelProgram {
         }
         assert!(bucket.add(key.words(), &listener), "a bucket is full");
         self.listeners.set(index, bucket.entries, 0).expect("writing LISTENERS");
+    }
+
+    /// Gives a receive queue of the interface in a slot an AF_XDP socket, which is bound to nothing: for the program's
+    /// verdict it need not be. It leaves the map when it is dropped.
+    pub fn add_socket(&mut self, slot: u16, queue: u32) -> OwnedFd {
+        // SAFETY: a call without pointers.
+        let socket = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+        assert!(socket >= 0, "an AF_XDP socket: {}", Error::last_os_error());
+        // SAFETY: the kernel has just made this descriptor for us.
+        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+        self.xsks.set(abi::xsk_index(slot, queue), socket.as_raw_fd(), 0).expect("writing XSKS");
+        socket
     }
 
     /// Blocks a network.
@@ -176,20 +205,40 @@ impl KernelProgram {
     /// # Panics
     /// When not exactly one verdict was counted, and by exactly one.
     pub fn run(&mut self, frame: &[u8]) -> Run {
+        self.run_with_context(frame, None).unwrap_or_else(|error| panic!("{error:?} on {frame:02x?}"))
+    }
+
+    /// The same for a packet of which only the first `first_len` bytes lie in its first buffer; `None`: the kernel divides
+    /// packets as it likes (before Linux 6.18).
+    ///
+    /// # Panics
+    /// As [`Self::run`].
+    pub fn run_in_several_buffers(&mut self, frame: &[u8], first_len: u32) -> Option<Run> {
+        // `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+        let context = [0, first_len, 0, TEST_RUN_INTERFACE, 0, 0];
+        let context: Vec<u8> = context.iter().flat_map(|number| number.to_ne_bytes()).collect();
+        self.run_with_context(frame, Some(&context)).ok()
+    }
+
+    fn run_with_context(&mut self, frame: &[u8], context: Option<&[u8]>) -> Result<Run, ProgramError> {
         let mut output = vec![0; MAX_OUTPUT_LEN];
-        let options =
-            TestRunOptions { data_in: Some(frame), data_out: Some(&mut output), ..TestRunOptions::default() };
-        let result =
-            self.program().test_run(options).unwrap_or_else(|error| panic!("{error:?} on {frame:02x?}"));
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut output),
+            ctx_in: context,
+            ..TestRunOptions::default()
+        };
+        let result = self.program().test_run(options)?;
         output.truncate(result.data_size_out as usize);
         let action = match result.return_value {
             1 => Action::Dropped,
             2 => Action::Passed,
             3 => Action::Answered,
+            4 => Action::HandedOver,
             other => panic!("action {other} on {frame:02x?}"),
         };
         let (verdict, counted_bytes) = self.newly_counted(frame);
-        Run { action, output, verdict, counted_bytes }
+        Ok(Run { action, output, verdict, counted_bytes })
     }
 
     fn newly_counted(&mut self, frame: &[u8]) -> (Verdict, u64) {

@@ -217,3 +217,35 @@ const _: () = assert!(size_of::<Listener>() == 8);
 const _: () = assert!(size_of::<ListenBucket>() == 128);
 const _: () = assert!(size_of::<Counter>() == 16);
 const _: () = assert!(SOURCE_BUDGETS.is_power_of_two());
+const _: () = assert!(MAX_XSK_QUEUES.is_power_of_two() && XSKS == 4096);
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        LISTENER_DEAF, LISTENER_UNTAGGED, Listener, MAX_XSK_INTERFACES, MAX_XSK_QUEUES, XSKS, xsk_index,
+    };
+
+    #[test]
+    fn every_queue_of_every_slot_has_an_entry_of_its_own() {
+        let mut taken = [false; XSKS as usize];
+        for slot in 1..=MAX_XSK_INTERFACES {
+            for queue in 0..MAX_XSK_QUEUES {
+                let entry = &mut taken[xsk_index(slot, queue) as usize];
+                assert!(!*entry, "slot {slot}, queue {queue}");
+                *entry = true;
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_stands_beside_the_other_flags() {
+        for slot in 0..=MAX_XSK_INTERFACES {
+            for others in [0, LISTENER_UNTAGGED, LISTENER_DEAF, LISTENER_UNTAGGED | LISTENER_DEAF] {
+                let listener = Listener { link_address: [0xff; 6], flags: others | Listener::xsk_flag(slot) };
+                assert_eq!(listener.xsk_slot(), slot);
+                assert_eq!(listener.flags & (LISTENER_UNTAGGED | LISTENER_DEAF), others);
+                assert_eq!(Listener::from_word(u64::from_ne_bytes(listener.to_bytes())), listener);
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The maps, as `tracker_common::abi` describes them.
 
 use crate::headers::Address;
-use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
+use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, xdp_action};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, LpmTrie, PerCpuArray, XskMap};
@@ -78,9 +78,9 @@ pub(crate) fn connect_budget() -> Option<*mut u64> {
 /// Hands the packet to the AF_XDP socket of its receive queue; whether there is one.
 #[inline(always)]
 pub(crate) fn hand_over(context: &XdpContext, slot: u16) -> bool {
-    // SAFETY: the context is the kernel's, alive while the program runs.
-    let queue = unsafe { (*context.ctx).rx_queue_index };
-    queue < MAX_XSK_QUEUES && XSKS.redirect(xsk_index(slot, queue), 0).is_ok()
+    let queue = context.rx_queue_index();
+    // What the helper returns where there is no socket stands in its flags since Linux 5.3.
+    queue < MAX_XSK_QUEUES && XSKS.redirect(xsk_index(slot, queue), xdp_action::XDP_PASS.into()).is_ok()
 }
 
 /// A key whose address stands where words may be written: the stack takes no word that is not aligned.

@@ -5,7 +5,7 @@ use crate::checksum::{self, Found};
 use crate::connect::{self, Payload};
 use crate::headers::{Address, Datagram, Frame, Ip};
 use crate::maps;
-use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_xdp_get_buff_len};
 use aya_ebpf::programs::XdpContext;
 use tracker_common::abi::{
     Control, FLAG_BLOCKED, FLAG_LENIENT, HEARTBEAT_LIMIT_NS, LISTENER_DEAF, LISTENER_UNTAGGED, Listener,
@@ -153,10 +153,18 @@ fn proven(asked: &Asked<'_>, handed_over: Verdict, passed: Verdict) -> (Verdict,
         return (Verdict::SourceOverBudget, Action::Drop);
     }
     let slot = asked.listener.xsk_slot();
-    if slot != 0 && asked.frame.len() <= MAX_XSK_FRAME_LEN && maps::hand_over(asked.context, slot) {
+    if slot != 0 && fits_xsk_frame(asked) && maps::hand_over(asked.context, slot) {
         return (handed_over, Action::HandOver);
     }
     (passed, Action::Pass)
+}
+
+/// Whether a packet lies in one buffer, and fits a frame of an AF_XDP socket: there, one that does not is lost.
+#[inline(always)]
+fn fits_xsk_frame(asked: &Asked<'_>) -> bool {
+    let len = asked.frame.len();
+    // SAFETY: a helper call with the program's own context (Linux 5.18). It counts the bytes of all buffers.
+    len <= MAX_XSK_FRAME_LEN && unsafe { bpf_xdp_get_buff_len(asked.context.ctx) } == len as u64
 }
 
 /// What is asked, if link address, IP address and port are ours. Forwarded and bridged traffic passes here too.

@@ -26,8 +26,8 @@ fn in_userspace(kernel: Verdict) -> Option<Verdict> {
         Verdict::ConnectAnswered | Verdict::ConnectOverBudget | Verdict::ChecksumUnsure => {
             Some(Verdict::ConnectAnswered)
         }
-        Verdict::AnnounceProven => Some(Verdict::AnnounceAnswered),
-        Verdict::ScrapeProven => Some(Verdict::ScrapeAnswered),
+        Verdict::AnnounceProven | Verdict::AnnounceRedirected => Some(Verdict::AnnounceAnswered),
+        Verdict::ScrapeProven | Verdict::ScrapeRedirected => Some(Verdict::ScrapeAnswered),
         Verdict::ConnectionIdPassed => Some(Verdict::ConnectionIdRefused),
         Verdict::TooShort
         | Verdict::WrongProtocolId
@@ -45,9 +45,10 @@ fn in_userspace(kernel: Verdict) -> Option<Verdict> {
         | Verdict::IpOptions
         | Verdict::BadHeader
         | Verdict::DaemonSilent => None,
-        Verdict::AnnounceAnswered | Verdict::ScrapeAnswered | Verdict::ConnectionIdRefused => {
-            panic!("{kernel:?} is not the program's to reach")
-        }
+        Verdict::AnnounceAnswered
+        | Verdict::ScrapeAnswered
+        | Verdict::ConnectionIdRefused
+        | Verdict::ChecksumWrong => panic!("{kernel:?} is not the program's to reach"),
     }
 }
 

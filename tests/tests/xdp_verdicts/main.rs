@@ -5,6 +5,7 @@
 mod agreement;
 mod answers;
 mod frames;
+mod handed_over;
 mod headers;
 mod ids;
 mod requests;

@@ -28,6 +28,11 @@ pub(crate) fn dropped(name: impl Into<String>, frame: Vec<u8>, verdict: Verdict)
     Row { name: name.into(), frame, action: Action::Dropped, verdict }
 }
 
+/// Goes untouched to an AF_XDP socket.
+pub(crate) fn handed_over(name: impl Into<String>, frame: Vec<u8>, verdict: Verdict) -> Row {
+    Row { name: name.into(), frame, action: Action::HandedOver, verdict }
+}
+
 /// Runs the rows, made for the present time, and names all that fail.
 pub(crate) fn check(scene: &mut Scene, rows: impl Fn(u64) -> Vec<Row>) {
     let failures: Vec<String> =
@@ -53,7 +58,7 @@ impl Row {
         }
         let output = match self.action {
             Action::Answered => answer_to(&self.frame, &scene.control.keys, now_ns),
-            Action::Passed | Action::Dropped => self.frame.clone(),
+            Action::Passed | Action::Dropped | Action::HandedOver => self.frame.clone(),
         };
         if run.output != output {
             return Err(format!("{}: the packet is\n{:02x?}, not\n{output:02x?}", self.name, run.output));
