@@ -33,11 +33,13 @@ pub enum HttpVerdict {
     TimedOut,
     /// Its address lies in a network that is not served.
     SourceDenied,
+    /// An announce of a torrent that the operator's list forbids.
+    TorrentForbidden,
 }
 
 impl HttpVerdict {
     /// Every verdict, in the order of the counters.
-    pub const ALL: [HttpVerdict; 12] = [
+    pub const ALL: [HttpVerdict; 13] = [
         Self::AnnounceAnswered,
         Self::AnnounceRefused,
         Self::ScrapeAnswered,
@@ -50,6 +52,7 @@ impl HttpVerdict {
         Self::Malformed,
         Self::TimedOut,
         Self::SourceDenied,
+        Self::TorrentForbidden,
     ];
 
     /// The name under which the counter is published.
@@ -67,6 +70,7 @@ impl HttpVerdict {
             Self::Malformed => "malformed",
             Self::TimedOut => "timed_out",
             Self::SourceDenied => "source_denied",
+            Self::TorrentForbidden => "torrent_forbidden",
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::bind::Bound;
 use crate::clock::Now;
 use crate::config::Command;
 use crate::config::types::{Config, Mode, Transport};
-use crate::control::{Control, End, Kernel, Signals, keys};
+use crate::control::{Control, End, Kernel, Lists, Signals, keys};
 use crate::counters::Counters;
 use crate::http;
 use crate::ingress::SocketWorker;
@@ -38,6 +38,7 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
 
     let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
     tracker.set_access(AccessList::denying(&config.access.deny));
+    let lists = Lists::start(&config.access, Arc::clone(&tracker))?;
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
     let service =
         Arc::new(http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?);
@@ -51,7 +52,8 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
         workers.start_http(bound.tcp, &service)?;
         announce_readiness(&notifier, config, &bound.addresses);
 
-        let control = Control { config, reread, tracker: &tracker, counters: &counters, keys: &keys, kernel };
+        let control =
+            Control { config, reread, tracker: &tracker, counters: &counters, keys: &keys, kernel, lists };
         let end = control.run(signals, lost_workers).await;
         stopping(&notifier, &end);
         let stopped = workers.stop();

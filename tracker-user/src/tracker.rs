@@ -1,6 +1,6 @@
 //! Announce and scrape, the same for both protocols: no sockets, no clock, no bytes of a protocol.
 
-use crate::access_list::AccessList;
+use crate::access_list::{AccessList, TorrentList};
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
 use crate::info_hash::InfoHash;
@@ -58,6 +58,7 @@ pub struct Tracker {
     store: PeerStore,
     config: TrackerConfig,
     access: ArcSwap<AccessList>,
+    torrents: ArcSwap<TorrentList>,
 }
 
 impl Tracker {
@@ -65,7 +66,12 @@ impl Tracker {
     pub fn new(config: TrackerConfig, key: Key) -> Self {
         let timeouts =
             Timeouts { peer_secs: config.peer_timeout_secs, torrent_secs: config.torrent_timeout_secs };
-        Self { store: PeerStore::new(key, timeouts), config, access: ArcSwap::default() }
+        Self {
+            store: PeerStore::new(key, timeouts),
+            config,
+            access: ArcSwap::default(),
+            torrents: ArcSwap::default(),
+        }
     }
 
     /// Whether anything is answered to this source. Asked before a request is looked at.
@@ -76,6 +82,17 @@ impl Tracker {
     /// Replaces who is served, whole and at once.
     pub fn set_access(&self, access: AccessList) {
         self.access.store(Arc::new(access));
+    }
+
+    /// Whether announces of this torrent are taken in. Asked before [`Tracker::announce`], by whoever refuses the others.
+    pub fn permits(&self, info_hash: &InfoHash) -> bool {
+        self.torrents.load().permits(info_hash)
+    }
+
+    /// Replaces which torrents are served, whole and at once. Returns the list of before: whoever replaces it lets go of
+    /// it last, so that no worker has to free its memory.
+    pub fn replace_torrents(&self, torrents: Arc<TorrentList>) -> Arc<TorrentList> {
+        self.torrents.swap(torrents)
     }
 
     /// Takes an announce in and draws peers into `peers`, none for a peer that stops.
@@ -103,8 +120,11 @@ impl Tracker {
         Announced { counts, interval_secs: self.interval_secs(random) }
     }
 
-    /// The counts of a torrent, zeros where it is unknown.
+    /// The counts of a torrent, zeros where it is unknown or hidden.
     pub fn scrape(&self, info_hash: &InfoHash) -> SwarmCounts {
+        if !self.torrents.load().shows(info_hash) {
+            return SwarmCounts::default();
+        }
         self.store.scrape(info_hash).unwrap_or_default()
     }
 

@@ -45,7 +45,10 @@ fn in_userspace(kernel: Verdict) -> Option<Verdict> {
         | Verdict::IpOptions
         | Verdict::BadHeader
         | Verdict::DaemonSilent => None,
-        Verdict::AnnounceAnswered | Verdict::ScrapeAnswered | Verdict::ConnectionIdRefused => {
+        Verdict::AnnounceAnswered
+        | Verdict::ScrapeAnswered
+        | Verdict::ConnectionIdRefused
+        | Verdict::TorrentForbidden => {
             panic!("{kernel:?} is not the program's to reach")
         }
     }

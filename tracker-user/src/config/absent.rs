@@ -14,8 +14,6 @@ pub(super) struct AbsentFeature {
 }
 
 pub(super) const ABSENT_FEATURES: &[AbsentFeature] = &[
-    AbsentFeature { keywords: &["access.whitelist"], option: Some("w"), name: "whitelists" },
-    AbsentFeature { keywords: &["access.blacklist"], option: Some("b"), name: "blacklists" },
     AbsentFeature {
         keywords: &["access.fifo_add", "access.fifo_delete"],
         option: None,

@@ -9,7 +9,7 @@ const BEP_15_LIFETIME_SECS: u32 = 120;
 
 /// Every contradiction in a draft.
 pub(super) fn check(draft: &Draft) -> Vec<Finding> {
-    let checks = [intervals, peers_wanted, connection_ids, workers];
+    let checks = [intervals, peers_wanted, connection_ids, workers, lists];
     let mut findings = addresses_listed_twice(draft);
     findings.extend(checks.iter().flat_map(|check| check(draft)));
     findings
@@ -99,6 +99,17 @@ fn workers(draft: &Draft) -> Vec<Finding> {
         Some(finding.mended_by("udp.workers says how many there are"))
     });
     findings.collect()
+}
+
+/// Listed torrents would be both the only ones that are served and those that are not.
+fn lists(draft: &Draft) -> Vec<Finding> {
+    let access = &draft.config.access;
+    let (Some(whitelist), Some(blacklist)) = (&access.whitelist, &access.blacklist) else {
+        return Vec::new();
+    };
+    let what = format!("there is a whitelist ({whitelist:?}) and a blacklist ({blacklist:?})");
+    let names = ["access.blacklist", "access.whitelist"];
+    disagreement(draft, &names, what, "remove one of them").into_iter().collect()
 }
 
 /// An error at the first of the settings that was given: the others have their defaults.

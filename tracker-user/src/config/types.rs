@@ -129,11 +129,25 @@ pub struct AccessConfig {
     pub proxy: Vec<IpNet>,
     /// Networks that are not served.
     pub deny: Vec<IpNet>,
+    /// A file of the only torrents that are served; below the root directory that is entered.
+    pub whitelist: Option<PathBuf>,
+    /// A file of torrents that are not served; below the root directory that is entered.
+    pub blacklist: Option<PathBuf>,
+    /// Whether scrapes know nothing of torrents that are not served.
+    pub lists_apply_to_scrapes: bool,
 }
 
 impl Default for AccessConfig {
     fn default() -> Self {
-        Self { stats: Vec::new(), stats_path: "stats".to_owned(), proxy: Vec::new(), deny: Vec::new() }
+        Self {
+            stats: Vec::new(),
+            stats_path: "stats".to_owned(),
+            proxy: Vec::new(),
+            deny: Vec::new(),
+            whitelist: None,
+            blacklist: None,
+            lists_apply_to_scrapes: false,
+        }
     }
 }
 

@@ -136,6 +136,9 @@ impl Dispatcher {
             Ok(query) => query,
             Err(refusal) => return refuse(refusal, HttpVerdict::AnnounceRefused, scratch),
         };
+        if !self.service.tracker.permits(&query.info_hash) {
+            return refuse(Refusal::TorrentForbidden, HttpVerdict::TorrentForbidden, scratch);
+        }
         let announce = Announce {
             info_hash: query.info_hash,
             peer: SocketAddr::new(client, query.port),

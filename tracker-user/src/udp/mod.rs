@@ -10,6 +10,7 @@ mod tests;
 
 pub use response::Packet;
 
+use crate::access_list::NOT_AUTHORIZED;
 use crate::clock::Now;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{PREFETCHED, PeersOut};
@@ -133,6 +134,10 @@ impl Handler {
 
     fn answer(&mut self, asker: &Asker, question: &Question<'_>, out: &mut Packet) -> Outcome {
         match question {
+            Question::Announce(fields) if !self.tracker.permits(&fields.info_hash) => {
+                let len = response::write_error(out, asker.transaction_id, NOT_AUTHORIZED.as_bytes());
+                Outcome::Reply(Verdict::TorrentForbidden, len)
+            }
             Question::Announce(fields) => {
                 let len = self.announce(asker, fields, out);
                 Outcome::Reply(Verdict::AnnounceAnswered, len)

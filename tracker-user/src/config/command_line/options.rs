@@ -72,6 +72,8 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
     Shortcut { long: "dir", setting: "tracker.rootdir", short: Some('d'), value: "DIR" },
     Shortcut { long: "user", setting: "tracker.user", short: Some('u'), value: "USER" },
     Shortcut { long: "access-stats", setting: "access.stats", short: Some('A'), value: "IP[/BITS]" },
+    Shortcut { long: "whitelist", setting: "access.whitelist", short: Some('w'), value: "FILE" },
+    Shortcut { long: "blacklist", setting: "access.blacklist", short: Some('b'), value: "FILE" },
     Shortcut { long: "mode", setting: "xdp.mode", short: None, value: "MODE" },
     Shortcut { long: "interface", setting: "xdp.interface", short: None, value: "NAME" },
     Shortcut { long: "xdp-object", setting: "xdp.object", short: None, value: "FILE" },

@@ -2,9 +2,10 @@
 
 use super::{Kind, Setting, Shown};
 use crate::config::draft::Draft;
-use crate::config::types::{Config, LogLevel, Transport, XdpAttach};
+use crate::config::types::{AccessConfig, Config, LogLevel, Transport, XdpAttach};
 use crate::config::values;
 use ipnet::IpNet;
+use std::path::{Path, PathBuf};
 
 /// A day: clients that hear of a longer interval give the tracker up.
 const MAX_INTERVAL_SECS: u64 = 86_400;
@@ -181,6 +182,30 @@ pub static SETTINGS: &[Setting] = &[
             Ok(())
         },
         show: |config| networks(&config.access.deny),
+    },
+    Setting {
+        name: "access.whitelist",
+        doc: "A file of the torrents that are served, and no others: 40 hexadecimal digits a line.",
+        kind: Kind::Text,
+        example: "whitelist.txt",
+        set: |draft, value| list_file(draft, value, "access.whitelist", |access| &mut access.whitelist),
+        show: |config| path(config.access.whitelist.as_deref()),
+    },
+    Setting {
+        name: "access.blacklist",
+        doc: "A file of the torrents that are not served; instead of a whitelist, not beside it.",
+        kind: Kind::Text,
+        example: "blacklist.txt",
+        set: |draft, value| list_file(draft, value, "access.blacklist", |access| &mut access.blacklist),
+        show: |config| path(config.access.blacklist.as_deref()),
+    },
+    Setting {
+        name: "access.lists_apply_to_scrapes",
+        doc: "Whether scrapes, too, know nothing of a torrent that is not served.",
+        kind: Kind::Switch,
+        example: "",
+        set: |draft, value| store(&mut draft.config.access.lists_apply_to_scrapes, values::switch(value)),
+        show: |config| Shown::Switch(config.access.lists_apply_to_scrapes),
     },
     Setting {
         name: "udp.workers",
@@ -367,6 +392,28 @@ fn store<T>(setting: &mut T, parsed: Result<T, String>) -> Result<(), String> {
     Ok(())
 }
 
+/// Of two lists only one could be in force, so no other replaces the first.
+fn list_file(
+    draft: &mut Draft,
+    value: &str,
+    name: &str,
+    list: fn(&mut AccessConfig) -> &mut Option<PathBuf>,
+) -> Result<(), String> {
+    let path = values::text(value, "a file")?;
+    let earlier = draft.place_of(name).cloned();
+    let list = list(&mut draft.config.access);
+    match (list.as_ref(), earlier) {
+        (Some(first), Some(place)) => {
+            let first = first.display();
+            Err(format!("{first:?} is given before ({place}), and there is one list; remove one of them"))
+        }
+        _ => {
+            *list = Some(path.into());
+            Ok(())
+        }
+    }
+}
+
 fn seconds(text: &str, least: u64, most: u64) -> Result<u32, String> {
     values::number(text, "seconds", least..=most)
 }
@@ -399,6 +446,10 @@ fn number(value: impl Into<u64>) -> Shown {
 
 fn optional(value: Option<String>) -> Shown {
     value.map_or(Shown::Unset, Shown::Text)
+}
+
+fn path(path: Option<&Path>) -> Shown {
+    optional(path.map(|path| path.to_string_lossy().into()))
 }
 
 fn networks(networks: &[IpNet]) -> Shown {

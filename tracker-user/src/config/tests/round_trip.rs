@@ -11,6 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::{option, prop_assert_eq};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 fn ip() -> impl Strategy<Value = IpAddr> {
     any::<IpAddr>().prop_map(|ip| ip.to_canonical())
@@ -57,6 +58,17 @@ fn tracker() -> impl Strategy<Value = TrackerConfig> {
             peers_wanted_max: most,
         })
     })
+}
+
+fn access() -> impl Strategy<Value = AccessConfig> {
+    let lists = (option::of("\\PC{1,20}"), any::<bool>(), any::<bool>());
+    (networks(), "[b-z][a-z0-9_~-]{10,20}", networks(), networks(), lists).prop_map(
+        |(stats, stats_path, proxy, deny, (list, is_whitelist, lists_apply_to_scrapes))| {
+            let list = list.map(PathBuf::from);
+            let (whitelist, blacklist) = if is_whitelist { (list, None) } else { (None, list) };
+            AccessConfig { stats, stats_path, proxy, deny, whitelist, blacklist, lists_apply_to_scrapes }
+        },
+    )
 }
 
 fn udp() -> impl Strategy<Value = UdpConfig> {
@@ -110,11 +122,9 @@ fn http() -> impl Strategy<Value = HttpConfig> {
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    let access = (networks(), "[b-z][a-z0-9_~-]{10,20}", networks(), networks())
-        .prop_map(|(stats, stats_path, proxy, deny)| AccessConfig { stats, stats_path, proxy, deny });
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
-    (listen(), tracker(), access, udp(), xdp(), http(), log_level).prop_map(
+    (listen(), tracker(), access(), udp(), xdp(), http(), log_level).prop_map(
         |(listen, tracker, access, udp, xdp, http, log_level)| Config {
             listen,
             tracker,

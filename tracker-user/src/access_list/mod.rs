@@ -1,4 +1,12 @@
-//! Who is served: one snapshot, replaced whole, and the only place that says `allows`.
+//! Who is served, and which torrents: snapshots that are replaced whole. [`AccessList`] is the only place that says which
+//! source is allowed, [`TorrentList`] the only one that says which torrent is.
+
+mod hashes;
+mod list_file;
+mod torrents;
+
+pub use list_file::{BadLines, ListedTorrents};
+pub use torrents::{ListKind, NOT_AUTHORIZED, TorrentList};
 
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,0 +1,98 @@
+//! Which announces and scrapes a list refuses, how it says so, and which lists the daemon does not start with.
+
+use crate::scene::{LISTED, LOOPBACK, Listed, OTHER, REASON, line};
+use nix::unistd::mkdtemp;
+use tracker_tests::daemon::Daemon;
+use tracker_tests::http;
+
+#[test]
+fn a_whitelist_refuses_what_is_not_on_it_over_udp_and_http() {
+    assert_permits("-w", [true, false]);
+}
+
+#[test]
+fn a_blacklist_refuses_what_is_on_it_over_udp_and_http() {
+    assert_permits("-b", [false, true]);
+}
+
+fn assert_permits(option: &str, expected: [bool; 2]) {
+    let listed = Listed::start(option, &line(&LISTED).to_lowercase(), &[]);
+    let mut client = listed.client();
+    for (hash, permitted) in [LISTED, OTHER].iter().zip(expected) {
+        assert_eq!(client.is_permitted(hash, 6881), permitted);
+        let answer = listed.announce_http(hash);
+        assert_eq!(answer.status, 200);
+        if permitted {
+            assert!(answer.body.starts_with(b"d8:completei1e"), "{answer:?}");
+        } else {
+            assert_eq!(answer.body, [b"d14:failure reason63:", REASON, b"e"].concat());
+        }
+        // What is refused is not stored.
+        assert_eq!(client.seeders(&[*hash]), [u32::from(permitted)]);
+    }
+    let stats = listed.daemon.stats();
+    assert_eq!((&stats["torrents"], &stats["peers"]), (&1.into(), &1.into()));
+    for protocol in ["udp", "http"] {
+        let verdicts = &stats[protocol];
+        let counted = (&verdicts["announce_answered"], &verdicts["torrent_forbidden"]);
+        assert_eq!(counted, (&1.into(), &1.into()), "{protocol}");
+    }
+}
+
+#[test]
+fn without_a_list_every_torrent_is_served() {
+    let daemon = Daemon::start(LOOPBACK);
+    let hash = http::percent_encoded(&OTHER);
+    let answer = http::get(daemon.tcp_v4(), &format!("/announce?info_hash={hash}&port=6881&left=0"));
+    assert!(answer.body.starts_with(b"d8:completei1e"), "{answer:?}");
+}
+
+#[test]
+fn a_forbidden_torrent_that_is_stored_is_handed_out_no_more_and_scraped_as_the_operator_likes() {
+    for (applies, seeders) in [("false", 1), ("true", 0)] {
+        let more = ["--set", &format!("access.lists_apply_to_scrapes={applies}")];
+        let listed = Listed::start("-b", "", &more);
+        let mut client = listed.client();
+        assert!(client.is_permitted(&LISTED, 6881));
+        listed.reload(&line(&LISTED));
+        assert!(!client.is_permitted(&LISTED, 6882));
+        assert_eq!(client.seeders(&[OTHER, LISTED]), [0, seeders]);
+        let scrape = format!("/scrape?info_hash={}", http::percent_encoded(&LISTED));
+        let answer = http::get(listed.daemon.tcp_v4(), &scrape);
+        let row = format!("d8:completei{seeders}e");
+        assert!(String::from_utf8_lossy(&answer.body).contains(&row), "{answer:?}");
+    }
+}
+
+#[test]
+fn bad_lines_are_named_and_the_others_are_in_force() {
+    let text =
+        format!("# torrents\n\n{}nonsense\n{} 2026-11-24 asked for\n", line(&OTHER), line(&LISTED).trim());
+    let listed = Listed::start("-b", &text, &[]);
+    listed.daemon.await_log_line("2 torrents");
+    listed.daemon.await_log_line("line 4 (\"nonsense\")");
+    let mut client = listed.client();
+    assert_eq!([LISTED, OTHER].map(|hash| client.is_permitted(&hash, 6881)), [false, false]);
+}
+
+#[test]
+fn it_does_not_start_with_a_list_that_it_cannot_read() {
+    let directory =
+        mkdtemp("/tmp/tracker-tests-XXXXXX").expect("the directory for temporary files can be written");
+    let directory_name = directory.to_str().expect("the path is text");
+    for path in ["/nowhere/list", directory_name] {
+        let ended = Daemon::start_refused(&[LOOPBACK, &["-w", path]].concat());
+        assert!(!ended.status.success(), "{ended:?}");
+        assert!(ended.log.contains("access.whitelist") && ended.log.contains(path), "{}", ended.log);
+    }
+    std::fs::remove_dir(directory).expect("the directory is ours");
+}
+
+#[test]
+fn it_does_not_start_with_two_lists() {
+    for lists in [["-w", "one", "-b", "two"], ["-w", "one", "-w", "two"], ["-b", "one", "-b", "two"]] {
+        let ended = Daemon::start_refused(&[LOOPBACK, &lists].concat());
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+        assert!(ended.log.contains("remove one of them"), "{}", ended.log);
+    }
+}
