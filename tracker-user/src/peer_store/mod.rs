@@ -4,6 +4,7 @@
 
 mod expiry;
 mod index;
+mod listing;
 mod peer;
 mod peer_table;
 mod peers_out;
@@ -14,6 +15,7 @@ mod swarm;
 mod tests;
 
 pub use expiry::{Reached, Sweep, Timeouts};
+pub use listing::Listing;
 pub use peers_out::PeersOut;
 
 use crate::info_hash::InfoHash;

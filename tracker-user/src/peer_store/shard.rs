@@ -129,6 +129,14 @@ impl Shard {
         StepEnd::More(place)
     }
 
+    /// Adds up to `most` torrents before `ahead` to `out`; how many are still ahead of those.
+    pub(super) fn list(&self, ahead: usize, most: usize, out: &mut Vec<(InfoHash, SwarmCounts)>) -> usize {
+        let end = ahead.min(self.swarms.len());
+        let start = end.saturating_sub(most);
+        out.extend(self.swarms[start..end].iter().map(|swarm| (swarm.info_hash, swarm.counts())));
+        start
+    }
+
     fn position(&self, hash: u64, info_hash: &InfoHash) -> Option<usize> {
         self.index.find(hash, |position| self.swarms[position].info_hash == *info_hash)
     }
