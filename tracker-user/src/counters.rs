@@ -35,11 +35,15 @@ pub enum HttpVerdict {
     SourceDenied,
     /// An announce of a torrent that the operator's list forbids.
     TorrentForbidden,
+    /// A full scrape, begun.
+    FullScrapeBegun,
+    /// A full scrape, refused: this address had one too lately, or too many are running.
+    FullScrapeRefused,
 }
 
 impl HttpVerdict {
     /// Every verdict, in the order of the counters.
-    pub const ALL: [HttpVerdict; 13] = [
+    pub const ALL: [HttpVerdict; 15] = [
         Self::AnnounceAnswered,
         Self::AnnounceRefused,
         Self::ScrapeAnswered,
@@ -53,6 +57,8 @@ impl HttpVerdict {
         Self::TimedOut,
         Self::SourceDenied,
         Self::TorrentForbidden,
+        Self::FullScrapeBegun,
+        Self::FullScrapeRefused,
     ];
 
     /// The name under which the counter is published.
@@ -71,6 +77,8 @@ impl HttpVerdict {
             Self::TimedOut => "timed_out",
             Self::SourceDenied => "source_denied",
             Self::TorrentForbidden => "torrent_forbidden",
+            Self::FullScrapeBegun => "full_scrape_begun",
+            Self::FullScrapeRefused => "full_scrape_refused",
         }
     }
 }

@@ -89,6 +89,11 @@ impl Tracker {
         self.torrents.load().permits(info_hash)
     }
 
+    /// Whether scrapes tell of this torrent, if it is known.
+    pub fn shows(&self, info_hash: &InfoHash) -> bool {
+        self.torrents.load().shows(info_hash)
+    }
+
     /// Replaces which torrents are served, whole and at once. Returns the list of before: whoever replaces it lets go of
     /// it last, so that no worker has to free its memory.
     pub fn replace_torrents(&self, torrents: Arc<TorrentList>) -> Arc<TorrentList> {
@@ -122,7 +127,7 @@ impl Tracker {
 
     /// The counts of a torrent, zeros where it is unknown or hidden.
     pub fn scrape(&self, info_hash: &InfoHash) -> SwarmCounts {
-        if !self.torrents.load().shows(info_hash) {
+        if !self.shows(info_hash) {
             return SwarmCounts::default();
         }
         self.store.scrape(info_hash).unwrap_or_default()

@@ -244,6 +244,12 @@ pub struct HttpConfig {
     pub response_timeout_secs: u32,
     /// The most bytes of a request line and its headers.
     pub max_request_bytes: u32,
+    /// Whether full scrapes are served.
+    pub full_scrape: bool,
+    /// Seconds from one full scrape to the next of the same address; 0: no bound.
+    pub full_scrape_interval_secs: u32,
+    /// Full scrapes of all workers that run at a time.
+    pub full_scrapes_max: u32,
 }
 
 impl Default for HttpConfig {
@@ -254,6 +260,9 @@ impl Default for HttpConfig {
             request_timeout_secs: 30,
             response_timeout_secs: 60,
             max_request_bytes: 16_384,
+            full_scrape: true,
+            full_scrape_interval_secs: 5 * 60,
+            full_scrapes_max: 4,
         }
     }
 }

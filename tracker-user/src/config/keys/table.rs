@@ -378,6 +378,34 @@ pub static SETTINGS: &[Setting] = &[
         show: |config| number(config.http.max_request_bytes),
     },
     Setting {
+        name: "http.full_scrape",
+        doc: "Whether a list of all torrents is served, to whoever may read the statistics.",
+        kind: Kind::Switch,
+        example: "",
+        set: |draft, value| store(&mut draft.config.http.full_scrape, values::switch(value)),
+        show: |config| Shown::Switch(config.http.full_scrape),
+    },
+    Setting {
+        name: "http.full_scrape_interval_secs",
+        doc: "Seconds from one full scrape to the next of the same IPv4 address or IPv6 /64; 0 for no bound.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.http.full_scrape_interval_secs, seconds(value, 0, 86_400))
+        },
+        show: |config| number(config.http.full_scrape_interval_secs),
+    },
+    Setting {
+        name: "http.full_scrapes_max",
+        doc: "Full scrapes that are sent at a time; one more is told to come back.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.http.full_scrapes_max, values::number(value, "full scrapes", 1..=1024))
+        },
+        show: |config| number(config.http.full_scrapes_max),
+    },
+    Setting {
         name: "log.level",
         doc: "How much is written to standard error: error, warn, info or debug.",
         kind: Kind::Text,

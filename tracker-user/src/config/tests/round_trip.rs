@@ -108,17 +108,23 @@ fn xdp() -> impl Strategy<Value = XdpConfig> {
 }
 
 fn http() -> impl Strategy<Value = HttpConfig> {
-    (0..=1024_u16, 1..=1_u32 << 20, 1..=3600_u32, 1..=3600_u32, 8192..=1_u32 << 20).prop_map(
-        |(workers, max_connections, request_timeout_secs, response_timeout_secs, max_request_bytes)| {
-            HttpConfig {
-                workers,
-                max_connections,
-                request_timeout_secs,
-                response_timeout_secs,
-                max_request_bytes,
-            }
-        },
-    )
+    let full_scrapes = (any::<bool>(), 0..=86_400_u32, 1..=1024_u32);
+    let numbers = (0..=1024_u16, 1..=1_u32 << 20, 1..=3600_u32, 1..=3600_u32, 8192..=1_u32 << 20);
+    (numbers, full_scrapes).prop_map(|(numbers, full_scrapes)| {
+        let (workers, max_connections, request_timeout_secs, response_timeout_secs, max_request_bytes) =
+            numbers;
+        let (full_scrape, full_scrape_interval_secs, full_scrapes_max) = full_scrapes;
+        HttpConfig {
+            workers,
+            max_connections,
+            request_timeout_secs,
+            response_timeout_secs,
+            max_request_bytes,
+            full_scrape,
+            full_scrape_interval_secs,
+            full_scrapes_max,
+        }
+    })
 }
 
 fn config() -> impl Strategy<Value = Config> {
