@@ -38,7 +38,7 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
 
     let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
     tracker.set_access(AccessList::denying(&config.access.deny));
-    let lists = Lists::start(&config.access, Arc::clone(&tracker))?;
+    let lists = Lists::start(&config.access, config.log_refused, Arc::clone(&tracker))?;
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
     let service =
         Arc::new(http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?);

@@ -1,13 +1,13 @@
 //! Announce and scrape, the same for both protocols: no sockets, no clock, no bytes of a protocol.
 
-use crate::access_list::{AccessList, TorrentList};
+use crate::access_list::{AccessList, Refusal, Refusals, TorrentList};
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{PeerStore, PeersOut, Standing, SwarmCounts, Timeouts, Update};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tracker_common::siphash::Key;
 
 /// What a peer says has happened (BEP 3). Any other event is an ordinary announce.
@@ -59,6 +59,7 @@ pub struct Tracker {
     config: TrackerConfig,
     access: ArcSwap<AccessList>,
     torrents: ArcSwap<TorrentList>,
+    refusals: OnceLock<Arc<Refusals>>,
 }
 
 impl Tracker {
@@ -71,6 +72,7 @@ impl Tracker {
             config,
             access: ArcSwap::default(),
             torrents: ArcSwap::default(),
+            refusals: OnceLock::new(),
         }
     }
 
@@ -84,9 +86,25 @@ impl Tracker {
         self.access.store(Arc::new(access));
     }
 
-    /// Whether announces of this torrent are taken in. Asked before [`Tracker::announce`], by whoever refuses the others.
-    pub fn permits(&self, info_hash: &InfoHash) -> bool {
-        self.torrents.load().permits(info_hash)
+    /// Whether this client's announces of this torrent are taken in. Asked before [`Tracker::announce`], by whoever refuses
+    /// the others; a refusal is noted for the log where there is one.
+    pub fn permits(&self, info_hash: &InfoHash, client: IpAddr) -> bool {
+        let is_permitted = self.torrents.load().permits(info_hash);
+        if !is_permitted && let Some(refusals) = self.refusals.get() {
+            refusals.note(Refusal { info_hash: *info_hash, client });
+        }
+        is_permitted
+    }
+
+    /// Has refusals noted from now on; of several calls the first counts.
+    pub fn note_refusals(&self, refusals: Arc<Refusals>) {
+        // Set only once, before anything is served.
+        let _ = self.refusals.set(refusals);
+    }
+
+    /// Which torrents are served now. Not to be kept: it holds the list in memory, however many follow it.
+    pub fn torrents(&self) -> Guard<Arc<TorrentList>> {
+        self.torrents.load()
     }
 
     /// Whether scrapes tell of this torrent, if it is known.

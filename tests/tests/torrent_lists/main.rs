@@ -1,6 +1,8 @@
 //! Lists of torrents in the real daemon: who is refused and how, and that a list changes at once and whole.
 
 #[cfg(test)]
+mod fifo;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod rules;

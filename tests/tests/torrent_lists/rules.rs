@@ -96,3 +96,20 @@ fn it_does_not_start_with_two_lists() {
         assert!(ended.log.contains("remove one of them"), "{}", ended.log);
     }
 }
+
+#[test]
+fn refused_announces_are_logged_with_what_stands_behind_the_torrent_where_the_operator_wants_it() {
+    let note = "2026-11-24 case 4711";
+    let text = format!("{}{} {note}\n", line(&OTHER), line(&LISTED).trim());
+    let listed = Listed::start("-b", &text, &["--set", "log.refused=true"]);
+    let mut client = listed.client();
+    assert!(!client.is_permitted(&LISTED, 6881));
+    let expected = format!("refused {} to 127.0.0.1, on the blacklist: {note}", line(&LISTED).trim());
+    listed.daemon.await_log_line(&expected);
+    let seen_lines = listed.daemon.log_lines();
+    // More than are written in a second, and of a torrent without a note.
+    (0..100).for_each(|_| assert!(!client.is_permitted(&OTHER, 6881)));
+    let expected = format!("refused {} to 127.0.0.1, on the blacklist", line(&OTHER).trim());
+    assert!(listed.daemon.await_log_line_after(seen_lines, "refused").ends_with(&expected));
+    listed.daemon.await_log_line_after(seen_lines, "more announces");
+}

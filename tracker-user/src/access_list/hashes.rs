@@ -48,6 +48,11 @@ impl SortedHashes {
         self.position(hash).is_some()
     }
 
+    /// All of them, in order.
+    pub(super) fn as_slice(&self) -> &[InfoHash] {
+        &self.hashes
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.hashes.len()

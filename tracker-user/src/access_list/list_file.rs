@@ -4,10 +4,13 @@
 
 use super::hashes::SortedHashes;
 use crate::info_hash::InfoHash;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use tracker_common::wire::INFO_HASH_LEN;
 
 const DIGITS: usize = INFO_HASH_LEN * 2;
@@ -18,10 +21,25 @@ const REPORTED: usize = 5;
 /// The characters of a bad line that are quoted.
 const QUOTED: usize = 60;
 
+/// Bytes of a note that are shown.
+const NOTE: usize = 160;
+/// The place of a torrent without a note.
+const NO_NOTE: u32 = u32::MAX;
+
 /// The torrents that are listed.
 #[derive(Debug, Default)]
 pub struct ListedTorrents {
     hashes: SortedHashes,
+    notes: Option<Notes>,
+}
+
+/// Where the notes behind the torrents stand: they stay in the file, four bytes each remain.
+#[derive(Clone, Debug)]
+struct Notes {
+    /// Kept open, so that the offsets hold though another file takes its name.
+    file: Arc<File>,
+    /// For every hash in order, the offset of its line; [`NO_NOTE`] also for what lies beyond 4 GiB.
+    offsets: Box<[u32]>,
 }
 
 impl ListedTorrents {
@@ -37,12 +55,25 @@ impl ListedTorrents {
         }
         let expected = metadata.len() / (DIGITS as u64 + 1);
         let mut hashes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
-        let mut bad = BadLines::default();
-        read_lines(BufReader::with_capacity(1 << 16, file), |number, line| match parse(line) {
-            Ok(info_hash) => hashes.extend(info_hash),
-            Err(NotAHash) => bad.note(number, line),
-        })?;
-        Ok((Self::of(hashes), bad))
+        let (mut noted, mut bad) = (Vec::new(), BadLines::default());
+        read_lines(
+            BufReader::with_capacity(1 << 16, &file),
+            |Line { number, offset, text }| match parse_line(text) {
+                Ok(Some(info_hash)) => {
+                    hashes.push(info_hash);
+                    if let (true, Ok(offset)) = (text.len() > DIGITS, u32::try_from(offset)) {
+                        noted.push((info_hash, offset));
+                    }
+                }
+                Ok(None) => {}
+                Err(NotAHash) => bad.note(number, text),
+            },
+        )?;
+        let mut listed = Self::of(hashes);
+        if !noted.is_empty() {
+            listed.notes = Some(Notes { file: Arc::new(file), offsets: offsets(&listed.hashes, &noted) });
+        }
+        Ok((listed, bad))
     }
 
     /// These torrents, in any order.
@@ -50,7 +81,35 @@ impl ListedTorrents {
         let mut hashes = hashes.into();
         hashes.sort_unstable();
         hashes.dedup();
-        Self { hashes: SortedHashes::of_sorted(hashes) }
+        Self { hashes: SortedHashes::of_sorted(hashes), notes: None }
+    }
+
+    /// The same torrents without those that are in `flipped`, and with what else is in it.
+    pub(super) fn with_flipped(&self, flipped: &BTreeSet<InfoHash>) -> Self {
+        let kept = self.hashes.as_slice().iter().filter(|hash| !flipped.contains(hash));
+        let added = flipped.iter().filter(|hash| !self.contains(hash));
+        let flipped = Self::of(kept.chain(added).copied().collect::<Vec<_>>());
+        let notes = self.notes.as_ref().map(|notes| {
+            let offset_of = |hash: &InfoHash| Some((*hash, notes.offset(self.hashes.position(hash)?)?));
+            let noted: Vec<_> = flipped.hashes.as_slice().iter().filter_map(offset_of).collect();
+            Notes { file: Arc::clone(&notes.file), offsets: offsets(&flipped.hashes, &noted) }
+        });
+        Self { notes, ..flipped }
+    }
+
+    /// What stands behind a torrent in the file, as far as the file still has it. Reads the file, so it is nothing for
+    /// a thread that serves.
+    pub fn note(&self, info_hash: &InfoHash) -> Option<String> {
+        let notes = self.notes.as_ref()?;
+        let offset = notes.offset(self.hashes.position(info_hash)?)?;
+        let mut bytes = [0; DIGITS + NOTE];
+        let length = notes.file.read_at(&mut bytes, u64::from(offset)).ok()?;
+        let line = bytes[..length].split(|byte| *byte == b'\n').next()?.trim_ascii();
+        if parse_line(line) != Ok(Some(*info_hash)) {
+            return None;
+        }
+        let note = String::from_utf8_lossy(line.get(DIGITS..)?).trim().replace(char::is_control, " ");
+        (!note.is_empty()).then_some(note)
     }
 
     /// Whether a torrent is listed.
@@ -69,30 +128,66 @@ impl ListedTorrents {
     }
 }
 
-/// Hands on every line with its number, counted from 1, without what ends it; of a very long one the beginning alone.
-fn read_lines(mut reader: impl BufRead, mut take: impl FnMut(usize, &[u8])) -> io::Result<()> {
+impl Notes {
+    fn offset(&self, position: usize) -> Option<u32> {
+        self.offsets.get(position).copied().filter(|offset| *offset != NO_NOTE)
+    }
+}
+
+/// For every hash in order, the offset that it has among `noted`.
+fn offsets(hashes: &SortedHashes, noted: &[(InfoHash, u32)]) -> Box<[u32]> {
+    let mut offsets = vec![NO_NOTE; hashes.len()];
+    for (hash, offset) in noted {
+        if let Some(place) = hashes.position(hash).and_then(|position| offsets.get_mut(position)) {
+            *place = *offset;
+        }
+    }
+    offsets.into()
+}
+
+/// A line of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Line<'a> {
+    /// Counted from 1.
+    number: usize,
+    /// Where its text begins, in bytes.
+    offset: u64,
+    /// It without blanks at its ends; of a very long one the beginning alone.
+    text: &'a [u8],
+}
+
+/// Hands on every line.
+fn read_lines(mut reader: impl BufRead, mut take: impl FnMut(Line<'_>)) -> io::Result<()> {
     let mut line = Vec::new();
+    let mut begin = 0;
     for number in 1.. {
         line.clear();
-        if reader.by_ref().take(LOOKED_AT).read_until(b'\n', &mut line)? == 0 {
+        let mut length = reader.by_ref().take(LOOKED_AT).read_until(b'\n', &mut line)?;
+        if length == 0 {
             break;
         }
         if line.last() != Some(&b'\n') {
-            reader.skip_until(b'\n')?;
+            length += reader.skip_until(b'\n')?;
         }
         // The mark that some editors put before the first line.
         let text = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line) } else { &line };
-        take(number, text.trim_ascii());
+        let text = text.trim_ascii_start();
+        let offset = begin + (line.len() - text.len()) as u64;
+        take(Line { number, offset, text: text.trim_ascii_end() });
+        begin += length as u64;
     }
     Ok(())
 }
 
 /// A line that is neither empty, nor a comment, nor begins with an info hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct NotAHash;
+pub struct NotAHash;
 
-/// The torrent that a line names, `None` where it names none. It must not begin with a blank.
-fn parse(line: &[u8]) -> Result<Option<InfoHash>, NotAHash> {
+/// The torrent that a line without blanks at its ends names; `None` where it is empty or a comment.
+///
+/// # Errors
+/// Where it begins with anything but 40 hexadecimal digits.
+pub fn parse_line(line: &[u8]) -> Result<Option<InfoHash>, NotAHash> {
     if line.is_empty() || line.starts_with(b"#") {
         return Ok(None);
     }
@@ -149,7 +244,7 @@ impl fmt::Display for BadLines {
 
 #[cfg(test)]
 mod tests {
-    use super::{BadLines, ListedTorrents, NotAHash, parse, read_lines};
+    use super::{BadLines, ListedTorrents, NotAHash, parse_line, read_lines};
     use crate::info_hash::InfoHash;
     use proptest::collection::vec;
     use proptest::prelude::any;
@@ -164,29 +259,32 @@ mod tests {
 
     fn lines(text: &[u8]) -> Vec<(usize, String)> {
         let mut lines = Vec::new();
-        let keep = |number, line: &[u8]| lines.push((number, String::from_utf8_lossy(line).into_owned()));
-        read_lines(text, keep).unwrap();
+        read_lines(text, |line| {
+            assert!(text[line.offset as usize..].starts_with(line.text));
+            lines.push((line.number, String::from_utf8_lossy(line.text).into_owned()));
+        })
+        .unwrap();
         lines
     }
 
     #[test]
     fn a_line_begins_with_a_hash_and_goes_on_as_it_likes() {
         for rest in ["", " ", " 2026-11-24 a reason", "\treason", "# reason", ", reason", ";", "\u{a0}x"] {
-            assert_eq!(parse(format!("{HEX}{rest}").as_bytes()), Ok(Some(HASH)), "{rest:?}");
+            assert_eq!(parse_line(format!("{HEX}{rest}").as_bytes()), Ok(Some(HASH)), "{rest:?}");
         }
     }
 
     #[test]
     fn blank_lines_and_comments_name_nothing() {
         for line in ["", "#", "# a comment", &format!("#{HEX}")] {
-            assert_eq!(parse(line.as_bytes()), Ok(None), "{line}");
+            assert_eq!(parse_line(line.as_bytes()), Ok(None), "{line}");
         }
     }
 
     #[test]
     fn anything_else_is_a_bad_line() {
         for line in [&HEX[1..], "x", &format!("{HEX}0"), &format!("{HEX}x"), &HEX.replace('a', "g"), "\0"] {
-            assert_eq!(parse(line.as_bytes()), Err(NotAHash), "{line}");
+            assert_eq!(parse_line(line.as_bytes()), Err(NotAHash), "{line}");
         }
     }
 
@@ -204,7 +302,7 @@ mod tests {
         let text = format!("{HEX} {}\n{HEX}\n", "x".repeat(100_000));
         let found = lines(text.as_bytes());
         assert_eq!(found.len(), 2);
-        assert!(found.iter().all(|(_, line)| parse(line.as_bytes()) == Ok(Some(HASH))));
+        assert!(found.iter().all(|(_, line)| parse_line(line.as_bytes()) == Ok(Some(HASH))));
     }
 
     #[test]
@@ -215,6 +313,30 @@ mod tests {
         (4..12).for_each(|number| bad.note(number, b"y"));
         let expected = "lines 3 (\"x\u{fffd}\"), 4 (\"y\"), 5 (\"y\"), 6 (\"y\"), 7 (\"y\") and 4 more";
         assert_eq!(bad.to_string(), expected);
+    }
+
+    #[test]
+    fn a_note_is_found_again_behind_its_torrent_and_nowhere_else() {
+        let path = std::env::temp_dir().join(format!("tracker-user-{}-notes", std::process::id()));
+        let line = |byte: u8, note: &str| format!("{}{note}\n", format!("{byte:02x}").repeat(20));
+        let text = [line(3, " 2026 a\treason "), "#\n\nx\n".into(), line(1, ""), line(2, &"z".repeat(500))];
+        let text = text.concat().replace("zzz", " z ") + &line(4, " #last");
+        std::fs::write(&path, &text).unwrap();
+        let (listed, bad) = ListedTorrents::read(&path).unwrap();
+        assert_eq!((listed.len(), bad.count), (4, 1));
+        let note = |listed: &ListedTorrents, byte| listed.note(&InfoHash([byte; 20]));
+        let notes = [None, Some("2026 a reason"), None, Some("#last")];
+        let notes = notes.map(|note| note.map(str::to_owned));
+        assert_eq!([1, 3, 9, 4].map(|byte| note(&listed, byte)), notes);
+        assert!(note(&listed, 2).unwrap().starts_with("z  z"));
+        let flipped = [1, 8].map(|byte| InfoHash([byte; 20])).into();
+        let changed = listed.with_flipped(&flipped);
+        assert_eq!([1, 3, 8, 4].map(|byte| note(&changed, byte)), notes);
+        // Another file of that name is another file; the same file with other lines has no note for this one.
+        std::fs::write(&path, text.replace("03", "ff")).unwrap();
+        assert_eq!(note(&listed, 3), None);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(note(&listed, 4), notes[3]);
     }
 
     #[test]
@@ -229,17 +351,18 @@ mod tests {
         fn every_hash_is_read_back_from_either_case(bytes: [u8; 20], upper: bool) {
             let line: String =
                 bytes.iter().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") }).collect();
-            prop_assert_eq!(parse(line.as_bytes()), Ok(Some(InfoHash(bytes))));
+            prop_assert_eq!(parse_line(line.as_bytes()), Ok(Some(InfoHash(bytes))));
         }
 
         #[test]
         fn any_bytes_are_read_as_lines_without_a_panic(text in vec(any::<u8>(), 0..2000)) {
             let expected = text.split_inclusive(|byte| *byte == b'\n').count();
             let mut count = 0;
-            read_lines(&*text, |number, line| {
+            read_lines(&*text, |line| {
                 count += 1;
-                assert_eq!(number, count);
-                let _ = parse(line);
+                assert_eq!(line.number, count);
+                assert!(text[line.offset as usize..].starts_with(line.text));
+                let _ = parse_line(line.text);
             })
             .unwrap();
             prop_assert_eq!(count, expected);

@@ -3,10 +3,12 @@
 
 mod hashes;
 mod list_file;
+mod refusals;
 mod torrents;
 
-pub use list_file::{BadLines, ListedTorrents};
-pub use torrents::{ListKind, NOT_AUTHORIZED, TorrentList};
+pub use list_file::{BadLines, ListedTorrents, NotAHash, parse_line};
+pub use refusals::{Refusal, Refusals};
+pub use torrents::{Change, ListKind, NOT_AUTHORIZED, TorrentList};
 
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -9,7 +9,7 @@ const BEP_15_LIFETIME_SECS: u32 = 120;
 
 /// Every contradiction in a draft.
 pub(super) fn check(draft: &Draft) -> Vec<Finding> {
-    let checks = [intervals, peers_wanted, connection_ids, workers, lists];
+    let checks = [intervals, peers_wanted, connection_ids, workers, lists, fifos];
     let mut findings = addresses_listed_twice(draft);
     findings.extend(checks.iter().flat_map(|check| check(draft)));
     findings
@@ -110,6 +110,22 @@ fn lists(draft: &Draft) -> Vec<Finding> {
     let what = format!("there is a whitelist ({whitelist:?}) and a blacklist ({blacklist:?})");
     let names = ["access.blacklist", "access.whitelist"];
     disagreement(draft, &names, what, "remove one of them").into_iter().collect()
+}
+
+/// What comes through a FIFO changes the list that there is.
+fn fifos(draft: &Draft) -> Vec<Finding> {
+    let access = &draft.config.access;
+    if access.whitelist.is_some() || access.blacklist.is_some() {
+        return Vec::new();
+    }
+    let given = [("access.fifo_add", &access.fifo_add), ("access.fifo_delete", &access.fifo_delete)];
+    let given = given.into_iter().filter(|(_, path)| path.is_some());
+    let findings = given.filter_map(|(name, _)| {
+        let lists = [name, "access.whitelist", "access.blacklist"];
+        let remedy = "name an access.whitelist or access.blacklist; the file may be empty";
+        disagreement(draft, &lists, "there is no list for it to change".to_owned(), remedy)
+    });
+    findings.collect()
 }
 
 /// An error at the first of the settings that was given: the others have their defaults.

@@ -24,6 +24,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// How much is written to standard error.
     pub log_level: LogLevel,
+    /// Whether refused announces are written there, a few each second.
+    pub log_refused: bool,
 }
 
 /// One listen line: a transport on a socket address.
@@ -133,6 +135,10 @@ pub struct AccessConfig {
     pub whitelist: Option<PathBuf>,
     /// A file of torrents that are not served; below the root directory that is entered.
     pub blacklist: Option<PathBuf>,
+    /// A FIFO by which torrents are put on the list.
+    pub fifo_add: Option<PathBuf>,
+    /// A FIFO by which torrents are taken off the list.
+    pub fifo_delete: Option<PathBuf>,
     /// Whether scrapes know nothing of torrents that are not served.
     pub lists_apply_to_scrapes: bool,
 }
@@ -146,6 +152,8 @@ impl Default for AccessConfig {
             deny: Vec::new(),
             whitelist: None,
             blacklist: None,
+            fifo_add: None,
+            fifo_delete: None,
             lists_apply_to_scrapes: false,
         }
     }

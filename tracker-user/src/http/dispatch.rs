@@ -155,7 +155,7 @@ impl Dispatcher {
             Ok(query) => query,
             Err(refusal) => return refuse(refusal, HttpVerdict::AnnounceRefused, scratch),
         };
-        if !self.service.tracker.permits(&query.info_hash) {
+        if !self.service.tracker.permits(&query.info_hash, client) {
             return refuse(Refusal::TorrentForbidden, HttpVerdict::TorrentForbidden, scratch);
         }
         let announce = Announce {

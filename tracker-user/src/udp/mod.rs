@@ -134,7 +134,7 @@ impl Handler {
 
     fn answer(&mut self, asker: &Asker, question: &Question<'_>, out: &mut Packet) -> Outcome {
         match question {
-            Question::Announce(fields) if !self.tracker.permits(&fields.info_hash) => {
+            Question::Announce(fields) if !self.is_permitted(asker, fields) => {
                 let len = response::write_error(out, asker.transaction_id, NOT_AUTHORIZED.as_bytes());
                 Outcome::Reply(Verdict::TorrentForbidden, len)
             }
@@ -148,6 +148,10 @@ impl Handler {
                 Outcome::Reply(Verdict::ScrapeAnswered, len)
             }
         }
+    }
+
+    fn is_permitted(&self, asker: &Asker, fields: &AnnounceFields) -> bool {
+        self.tracker.permits(&fields.info_hash, asker.source.ip().to_canonical())
     }
 
     fn announce(&mut self, asker: &Asker, fields: &AnnounceFields, out: &mut Packet) -> usize {

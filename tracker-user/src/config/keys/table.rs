@@ -200,6 +200,22 @@ pub static SETTINGS: &[Setting] = &[
         show: |config| path(config.access.blacklist.as_deref()),
     },
     Setting {
+        name: "access.fifo_add",
+        doc: "A FIFO that takes lines of a list while the tracker runs, and puts their torrents on it.",
+        kind: Kind::Text,
+        example: "add.fifo",
+        set: |draft, value| list_file(draft, value, "access.fifo_add", |access| &mut access.fifo_add),
+        show: |config| path(config.access.fifo_add.as_deref()),
+    },
+    Setting {
+        name: "access.fifo_delete",
+        doc: "A FIFO that takes lines of a list while the tracker runs, and takes their torrents off it.",
+        kind: Kind::Text,
+        example: "delete.fifo",
+        set: |draft, value| list_file(draft, value, "access.fifo_delete", |access| &mut access.fifo_delete),
+        show: |config| path(config.access.fifo_delete.as_deref()),
+    },
+    Setting {
         name: "access.lists_apply_to_scrapes",
         doc: "Whether scrapes, too, know nothing of a torrent that is not served.",
         kind: Kind::Switch,
@@ -413,6 +429,14 @@ pub static SETTINGS: &[Setting] = &[
         set: |draft, value| store(&mut draft.config.log_level, values::log_level(value)),
         show: |config| Shown::Text(log_level_name(config.log_level).to_owned()),
     },
+    Setting {
+        name: "log.refused",
+        doc: "Whether announces that a list refuses are written as well, with the note behind the torrent; ten a second.",
+        kind: Kind::Switch,
+        example: "",
+        set: |draft, value| store(&mut draft.config.log_refused, values::switch(value)),
+        show: |config| Shown::Switch(config.log_refused),
+    },
 ];
 
 fn store<T>(setting: &mut T, parsed: Result<T, String>) -> Result<(), String> {
@@ -420,7 +444,7 @@ fn store<T>(setting: &mut T, parsed: Result<T, String>) -> Result<(), String> {
     Ok(())
 }
 
-/// Of two lists only one could be in force, so no other replaces the first.
+/// Of two lists only one could be in force, and of two FIFOs one be read, so no other replaces the first.
 fn list_file(
     draft: &mut Draft,
     value: &str,
@@ -433,7 +457,7 @@ fn list_file(
     match (list.as_ref(), earlier) {
         (Some(first), Some(place)) => {
             let first = first.display();
-            Err(format!("{first:?} is given before ({place}), and there is one list; remove one of them"))
+            Err(format!("{first:?} is given before ({place}), and there can be one; remove one of them"))
         }
         _ => {
             *list = Some(path.into());

@@ -181,7 +181,7 @@ fn mistakes_of_options_and_files_are_found_all_at_once() {
             .to_owned(),
         "command line: -l: this version does not have loading of a state dump; remove it to run without"
             .to_owned(),
-        "command line: -w: \"list\" is given before (command line), and there is one list; remove one of them"
+        "command line: -w: \"list\" is given before (command line), and there can be one; remove one of them"
             .to_owned(),
         "command line: -i: expected an address without a port, such as 192.0.2.1 or 2001:db8::1, found \"x\""
             .to_owned(),

@@ -61,12 +61,25 @@ fn tracker() -> impl Strategy<Value = TrackerConfig> {
 }
 
 fn access() -> impl Strategy<Value = AccessConfig> {
-    let lists = (option::of("\\PC{1,20}"), any::<bool>(), any::<bool>());
+    let path = || option::of("\\PC{1,20}".prop_map(PathBuf::from));
+    let lists = (path(), path(), path(), any::<bool>(), any::<bool>());
     (networks(), "[b-z][a-z0-9_~-]{10,20}", networks(), networks(), lists).prop_map(
-        |(stats, stats_path, proxy, deny, (list, is_whitelist, lists_apply_to_scrapes))| {
-            let list = list.map(PathBuf::from);
+        |(stats, stats_path, proxy, deny, lists)| {
+            let (list, fifo_add, fifo_delete, is_whitelist, lists_apply_to_scrapes) = lists;
+            // Without a list, there is nothing for them to change.
+            let (fifo_add, fifo_delete) = if list.is_some() { (fifo_add, fifo_delete) } else { (None, None) };
             let (whitelist, blacklist) = if is_whitelist { (list, None) } else { (None, list) };
-            AccessConfig { stats, stats_path, proxy, deny, whitelist, blacklist, lists_apply_to_scrapes }
+            AccessConfig {
+                stats,
+                stats_path,
+                proxy,
+                deny,
+                whitelist,
+                blacklist,
+                fifo_add,
+                fifo_delete,
+                lists_apply_to_scrapes,
+            }
         },
     )
 }
@@ -130,8 +143,9 @@ fn http() -> impl Strategy<Value = HttpConfig> {
 fn config() -> impl Strategy<Value = Config> {
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
-    (listen(), tracker(), access(), udp(), xdp(), http(), log_level).prop_map(
-        |(listen, tracker, access, udp, xdp, http, log_level)| Config {
+    let log = (log_level, any::<bool>());
+    (listen(), tracker(), access(), udp(), xdp(), http(), log).prop_map(
+        |(listen, tracker, access, udp, xdp, http, (log_level, log_refused))| Config {
             listen,
             tracker,
             access,
@@ -139,6 +153,7 @@ fn config() -> impl Strategy<Value = Config> {
             xdp,
             http,
             log_level,
+            log_refused,
         },
     )
 }
