@@ -129,6 +129,14 @@ impl Shard {
         StepEnd::More(place)
     }
 
+    /// Adds the torrents before position `ahead` to `out`, `most` of them, and returns how many are still ahead.
+    pub(super) fn list(&self, ahead: usize, most: usize, out: &mut Vec<(InfoHash, SwarmCounts)>) -> usize {
+        let end = ahead.min(self.swarms.len());
+        let start = end.saturating_sub(most);
+        out.extend(self.swarms[start..end].iter().map(|swarm| (swarm.info_hash, swarm.counts())));
+        start
+    }
+
     fn position(&self, hash: u64, info_hash: &InfoHash) -> Option<usize> {
         self.index.find(hash, |position| self.swarms[position].info_hash == *info_hash)
     }
