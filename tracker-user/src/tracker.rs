@@ -4,7 +4,7 @@ use crate::access_list::{AccessList, Refusal, Refusals, TorrentList};
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
 use crate::info_hash::InfoHash;
-use crate::peer_store::{PeerStore, PeersOut, Standing, SwarmCounts, Timeouts, Update};
+use crate::peer_store::{Limits, PeerStore, PeersOut, Standing, StoreConfig, SwarmCounts, Timeouts, Update};
 use arc_swap::{ArcSwap, Guard};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -67,8 +67,9 @@ impl Tracker {
     pub fn new(config: TrackerConfig, key: Key) -> Self {
         let timeouts =
             Timeouts { peer_secs: config.peer_timeout_secs, torrent_secs: config.torrent_timeout_secs };
+        let store = StoreConfig { timeouts, limits: Limits::default() };
         Self {
-            store: PeerStore::new(key, timeouts),
+            store: PeerStore::new(key, store),
             config,
             access: ArcSwap::default(),
             torrents: ArcSwap::default(),

@@ -4,6 +4,7 @@
 
 mod expiry;
 mod index;
+mod limits;
 mod listing;
 mod peer;
 mod peer_table;
@@ -15,6 +16,7 @@ mod swarm;
 mod tests;
 
 pub use expiry::{Reached, Sweep, Timeouts};
+pub use limits::{Limits, Pressure, StoreConfig};
 pub use listing::Listing;
 pub use peers_out::PeersOut;
 
@@ -96,7 +98,7 @@ struct Padded(Mutex<Shard>);
 pub struct PeerStore {
     key: Key,
     shards: Box<[Padded]>,
-    timeouts: Timeouts,
+    config: StoreConfig,
 }
 
 impl PeerStore {
@@ -104,9 +106,9 @@ impl PeerStore {
     pub const SHARDS: usize = 256;
 
     /// An empty store. `key` is secret and random: it keeps an attacker from choosing info hashes that meet.
-    pub fn new(key: Key, timeouts: Timeouts) -> Self {
+    pub fn new(key: Key, config: StoreConfig) -> Self {
         let shards = (0..Self::SHARDS).map(|_| Padded(Mutex::new(Shard::new(key)))).collect();
-        Self { key, shards, timeouts }
+        Self { key, shards, config }
     }
 
     /// Begins to load what requests for these torrents will touch. Costs a few dozen nanoseconds each, and saves most of
@@ -151,6 +153,11 @@ impl PeerStore {
             seeders: sum.seeders + part.seeders,
             completed: sum.completed + part.completed,
         })
+    }
+
+    /// How hard the store presses against its limits.
+    pub fn pressure(&self) -> Pressure {
+        Pressure::default()
     }
 
     /// The shard of a hash, by bits that the shard's own table uses neither as position nor as tag.

@@ -129,7 +129,7 @@ impl Shard {
         StepEnd::More(place)
     }
 
-    /// Adds up to `most` torrents before `ahead` to `out`; how many are still ahead of those.
+    /// Adds the torrents before position `ahead` to `out`, `most` of them, and returns how many are still ahead.
     pub(super) fn list(&self, ahead: usize, most: usize, out: &mut Vec<(InfoHash, SwarmCounts)>) -> usize {
         let end = ahead.min(self.swarms.len());
         let start = end.saturating_sub(most);
