@@ -77,6 +77,8 @@ verdicts! {
     DaemonSilent = "daemon_silent",
     /// An announce of a torrent that the operator's list forbids, answered with an error.
     TorrentForbidden = "torrent_forbidden",
+    /// An announce of a client whose software the operator denies, answered with an error.
+    ClientDenied = "client_denied",
 }
 
 impl Verdict {

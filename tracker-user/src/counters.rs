@@ -35,6 +35,8 @@ pub enum HttpVerdict {
     SourceDenied,
     /// An announce of a torrent that the operator's list forbids.
     TorrentForbidden,
+    /// An announce of a client whose software the operator denies.
+    ClientDenied,
     /// A full scrape, begun.
     FullScrapeBegun,
     /// A full scrape, refused: this address had one too lately, or too many are running.
@@ -43,7 +45,7 @@ pub enum HttpVerdict {
 
 impl HttpVerdict {
     /// Every verdict, in the order of the counters.
-    pub const ALL: [HttpVerdict; 15] = [
+    pub const ALL: [HttpVerdict; 16] = [
         Self::AnnounceAnswered,
         Self::AnnounceRefused,
         Self::ScrapeAnswered,
@@ -57,6 +59,7 @@ impl HttpVerdict {
         Self::TimedOut,
         Self::SourceDenied,
         Self::TorrentForbidden,
+        Self::ClientDenied,
         Self::FullScrapeBegun,
         Self::FullScrapeRefused,
     ];
@@ -77,6 +80,7 @@ impl HttpVerdict {
             Self::TimedOut => "timed_out",
             Self::SourceDenied => "source_denied",
             Self::TorrentForbidden => "torrent_forbidden",
+            Self::ClientDenied => "client_denied",
             Self::FullScrapeBegun => "full_scrape_begun",
             Self::FullScrapeRefused => "full_scrape_refused",
         }

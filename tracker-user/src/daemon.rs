@@ -37,7 +37,7 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
     privileges::give_up(&config.tracker, keeps)?;
 
     let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
-    tracker.set_access(AccessList::denying(&config.access.deny));
+    tracker.set_access(AccessList::of(&config.access));
     let lists = Lists::start(&config.access, config.log_refused, Arc::clone(&tracker))?;
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
     let service =

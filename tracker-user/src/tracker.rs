@@ -1,6 +1,6 @@
 //! Announce and scrape, the same for both protocols: no sockets, no clock, no bytes of a protocol.
 
-use crate::access_list::{AccessList, Refusal, Refusals, TorrentList};
+use crate::access_list::{AccessList, PeerId, Refusal, Refusals, TorrentList};
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
 use crate::info_hash::InfoHash;
@@ -80,6 +80,11 @@ impl Tracker {
     /// Whether anything is answered to this source. Asked before a request is looked at.
     pub fn allows(&self, source: IpAddr) -> bool {
         self.access.load().allows(source)
+    }
+
+    /// Whether announces of a client with this peer id are taken in.
+    pub fn allows_client(&self, peer_id: &PeerId) -> bool {
+        self.access.load().allows_client(peer_id)
     }
 
     /// Replaces who is served, whole and at once.

@@ -1,9 +1,12 @@
 //! Which announces and scrapes a list refuses, how it says so, and which lists the daemon does not start with.
 
 use crate::scene::{LISTED, LOOPBACK, Listed, OTHER, REASON, line};
+use nix::sys::signal::Signal;
 use nix::unistd::mkdtemp;
 use tracker_tests::daemon::Daemon;
 use tracker_tests::http;
+use tracker_tests::temporary_directory::TemporaryDirectory;
+use tracker_tests::udp_client::{AnnounceRequest, UdpClient};
 
 #[test]
 fn a_whitelist_refuses_what_is_not_on_it_over_udp_and_http() {
@@ -112,4 +115,36 @@ fn refused_announces_are_logged_with_what_stands_behind_the_torrent_where_the_op
     let expected = format!("refused {} to 127.0.0.1, on the blacklist", line(&OTHER).trim());
     assert!(listed.daemon.await_log_line_after(seen_lines, "refused").ends_with(&expected));
     listed.daemon.await_log_line_after(seen_lines, "more announces");
+}
+
+#[test]
+fn a_denied_client_is_refused_over_udp_and_http_until_a_reload_allows_it() {
+    let directory = TemporaryDirectory::new();
+    let config = directory.path().join("opentracker.conf");
+    // The peer id of the test's client begins so.
+    std::fs::write(&config, "access.clients_deny -XX0001\naccess.clients_deny -YY\n").expect("it is ours");
+    let daemon = Daemon::start(&[LOOPBACK, &["-f", config.to_str().expect("the path is text")]].concat());
+    let mut client = UdpClient::new(daemon.udp_v4().ip(), daemon.udp_v4());
+    let denied = AnnounceRequest::new(client.connect(), 6881);
+    let allowed = AnnounceRequest { peer_id: *b"-XX0002-abcdefghijkl", ..denied.clone() };
+    let reason = b"This client is not allowed on this tracker.";
+    let error = [&[0, 0, 0, 3][..], &denied.transaction_id.to_be_bytes(), reason].concat();
+    assert_eq!(client.ask(&denied.payload()), error);
+    assert_eq!(client.announce(&allowed).leechers, 1);
+    let hash = http::percent_encoded(&OTHER);
+    let announce = |peer_id: &str| {
+        let path = format!("/announce?info_hash={hash}&port=6881&left=0&peer_id={peer_id}");
+        http::get(daemon.tcp_v4(), &path).body
+    };
+    assert!(
+        announce("%2dYY0001-abcdefghijkl").starts_with(b"d14:failure reason43:This client is not allowed")
+    );
+    assert!(announce("-YX0001-abcdefghijkl").starts_with(b"d8:completei1e"));
+    let stats = daemon.stats();
+    assert_eq!((&stats["udp"]["client_denied"], &stats["http"]["client_denied"]), (&1.into(), &1.into()));
+    std::fs::write(&config, "").expect("the directory is ours");
+    let seen_lines = daemon.log_lines();
+    daemon.signal(Signal::SIGHUP);
+    daemon.await_log_line_after(seen_lines, "reloaded access.deny");
+    assert_eq!(client.announce(&denied).leechers, 1);
 }

@@ -48,7 +48,8 @@ fn in_userspace(kernel: Verdict) -> Option<Verdict> {
         Verdict::AnnounceAnswered
         | Verdict::ScrapeAnswered
         | Verdict::ConnectionIdRefused
-        | Verdict::TorrentForbidden => {
+        | Verdict::TorrentForbidden
+        | Verdict::ClientDenied => {
             panic!("{kernel:?} is not the program's to reach")
         }
     }

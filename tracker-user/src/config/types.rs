@@ -131,6 +131,8 @@ pub struct AccessConfig {
     pub proxy: Vec<IpNet>,
     /// Networks that are not served.
     pub deny: Vec<IpNet>,
+    /// What the peer ids of clients begin with that are not served.
+    pub clients_deny: Vec<String>,
     /// A file of the only torrents that are served; below the root directory that is entered.
     pub whitelist: Option<PathBuf>,
     /// A file of torrents that are not served; below the root directory that is entered.
@@ -150,6 +152,7 @@ impl Default for AccessConfig {
             stats_path: "stats".to_owned(),
             proxy: Vec::new(),
             deny: Vec::new(),
+            clients_deny: Vec::new(),
             whitelist: None,
             blacklist: None,
             fifo_add: None,

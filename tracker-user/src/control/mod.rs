@@ -111,11 +111,11 @@ impl Control<'_> {
         match (self.reread)() {
             Command::Run { config, warnings } => {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));
-                self.tracker.set_access(AccessList::denying(&config.access.deny));
+                self.tracker.set_access(AccessList::of(&config.access));
                 self.kernel.adjust(&config);
                 self.lists.reload(Some(&config.access));
                 log::info!(
-                    "reloaded access.deny, the lists and the budgets under xdp; other keys need a restart"
+                    "reloaded access.deny, access.clients_deny, the lists and the budgets under xdp; other keys need a restart"
                 );
             }
             Command::Refuse { findings, .. } => {

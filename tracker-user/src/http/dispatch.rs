@@ -155,6 +155,9 @@ impl Dispatcher {
             Ok(query) => query,
             Err(refusal) => return refuse(refusal, HttpVerdict::AnnounceRefused, scratch),
         };
+        if !self.service.tracker.allows_client(&query.peer_id) {
+            return refuse(Refusal::ClientDenied, HttpVerdict::ClientDenied, scratch);
+        }
         if !self.service.tracker.permits(&query.info_hash, client) {
             return refuse(Refusal::TorrentForbidden, HttpVerdict::TorrentForbidden, scratch);
         }

@@ -2,7 +2,7 @@
 
 use super::bencode::Writer;
 use super::query::{BadEncoding, BadInfoHash};
-use crate::access_list::NOT_AUTHORIZED;
+use crate::access_list::{CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) enum Refusal {
     PortInvalid,
     /// The operator does not serve this torrent.
     TorrentForbidden,
+    /// The operator does not serve this client's software.
+    ClientDenied,
 }
 
 impl Refusal {
@@ -31,6 +33,7 @@ impl Refusal {
             Self::InfoHashRepeated => "info_hash is given more than once",
             Self::PortInvalid => "port must be a number from 1 to 65535",
             Self::TorrentForbidden => NOT_AUTHORIZED,
+            Self::ClientDenied => CLIENT_NOT_ALLOWED,
         }
     }
 

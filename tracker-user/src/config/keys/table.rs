@@ -184,6 +184,17 @@ pub static SETTINGS: &[Setting] = &[
         show: |config| networks(&config.access.deny),
     },
     Setting {
+        name: "access.clients_deny",
+        doc: "What the peer id of a client begins with that is not served, as -XL or -AZ2060-; repeatable.",
+        kind: Kind::List,
+        example: "-XL",
+        set: |draft, value| {
+            draft.config.access.clients_deny.push(values::peer_id_prefix(value)?);
+            Ok(())
+        },
+        show: |config| Shown::List(config.access.clients_deny.clone()),
+    },
+    Setting {
         name: "access.whitelist",
         doc: "A file of the torrents that are served, and no others: 40 hexadecimal digits a line.",
         kind: Kind::Text,

@@ -63,8 +63,9 @@ fn tracker() -> impl Strategy<Value = TrackerConfig> {
 fn access() -> impl Strategy<Value = AccessConfig> {
     let path = || option::of("\\PC{1,20}".prop_map(PathBuf::from));
     let lists = (path(), path(), path(), any::<bool>(), any::<bool>());
-    (networks(), "[b-z][a-z0-9_~-]{10,20}", networks(), networks(), lists).prop_map(
-        |(stats, stats_path, proxy, deny, lists)| {
+    let denied = (networks(), vec("[!-~]{1,20}", 0..3));
+    (networks(), "[b-z][a-z0-9_~-]{10,20}", networks(), denied, lists).prop_map(
+        |(stats, stats_path, proxy, (deny, clients_deny), lists)| {
             let (list, fifo_add, fifo_delete, is_whitelist, lists_apply_to_scrapes) = lists;
             // Without a list, there is nothing for them to change.
             let (fifo_add, fifo_delete) = if list.is_some() { (fifo_add, fifo_delete) } else { (None, None) };
@@ -74,6 +75,7 @@ fn access() -> impl Strategy<Value = AccessConfig> {
                 stats_path,
                 proxy,
                 deny,
+                clients_deny,
                 whitelist,
                 blacklist,
                 fifo_add,
