@@ -145,6 +145,18 @@ impl PeerStore {
         self.shard(hash).lock().counts(hash, info_hash)
     }
 
+    /// When a torrent was announced last, in seconds of the host's uptime; `None` where it is unknown.
+    pub fn last_announce_secs(&self, info_hash: &InfoHash) -> Option<u32> {
+        let hash = hash_of(self.key, info_hash);
+        self.shard(hash).lock().last_announce_secs(hash, info_hash)
+    }
+
+    /// Makes a torrent known with downloads that were counted earlier; where more have been counted, nothing changes.
+    pub fn restore(&self, info_hash: &InfoHash, completed: u32, last_announce_secs: u32) {
+        let hash = hash_of(self.key, info_hash);
+        self.shard(hash).lock().restore(hash, info_hash, (completed, last_announce_secs));
+    }
+
     /// What the whole store holds, shard after shard: exact where nothing changes meanwhile.
     pub fn totals(&self) -> Totals {
         self.shards.iter().map(|shard| shard.0.lock().totals()).fold(Totals::default(), |sum, part| Totals {
