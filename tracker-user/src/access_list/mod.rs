@@ -6,7 +6,7 @@ mod list_file;
 mod refusals;
 mod torrents;
 
-pub use list_file::{BadLines, ListedTorrents, NotAHash, parse_line};
+pub use list_file::{ListedTorrents, NotAHash, parse_line};
 pub use refusals::{Refusal, Refusals};
 pub use torrents::{Change, ListKind, NOT_AUTHORIZED, TorrentList};
 

@@ -16,7 +16,6 @@ pub(super) struct AbsentFeature {
 pub(super) const ABSENT_FEATURES: &[AbsentFeature] = &[
     AbsentFeature { keywords: &["livesync."], option: Some("s"), name: "live synchronisation" },
     AbsentFeature { keywords: &["batchsync."], option: None, name: "batch synchronisation" },
-    AbsentFeature { keywords: &[], option: Some("l"), name: "loading of a state dump" },
 ];
 
 impl AbsentFeature {

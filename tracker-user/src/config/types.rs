@@ -22,6 +22,8 @@ pub struct Config {
     pub xdp: XdpConfig,
     /// The HTTP workers.
     pub http: HttpConfig,
+    /// A state dump to read at the start; below the root directory that is entered.
+    pub state_load: Option<PathBuf>,
     /// How much is written to standard error.
     pub log_level: LogLevel,
     /// Whether refused announces are written there, a few each second.

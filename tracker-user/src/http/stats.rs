@@ -39,7 +39,10 @@ impl UnknownView {
     /// What there is instead.
     pub(super) const fn explanation(self) -> &'static str {
         match self {
-            Self::Mode => "no such mode; there is: mode=peer (the default), mode=tpbs, and format=json\n",
+            Self::Mode => {
+                "no such mode; there is: mode=peer (the default), mode=tpbs, mode=statedump, and \
+                           format=json\n"
+            }
             Self::Format => {
                 "no such format; there is: format=json, and plain text without this key; with mode=tpbs: \
                  format=ben (the default), bin, txt, txtp or url\n"
@@ -66,6 +69,7 @@ pub(super) fn parse(query: &[u8]) -> Result<View, UnknownView> {
     let is_mode = |name| query::is(mode, name) == Ok(true);
     match format {
         None if is_mode(b"peer") => Ok(View::Peers),
+        None if is_mode(b"statedump") => Ok(View::FullScrape(Format::StateDump)),
         None if is_mode(b"tpbs") => Ok(View::FullScrape(Format::Bencoded)),
         Some(format) if is_mode(b"peer") && query::is(format, b"json") == Ok(true) => Ok(View::Json),
         Some(format) if is_mode(b"tpbs") => {
@@ -189,6 +193,7 @@ mod tests {
         assert_eq!(parse(b"mode=peer"), Ok(View::Peers));
         assert_eq!(parse(b"format=json"), Ok(View::Json));
         assert_eq!(parse(b"mode=peer&format=json&x=1"), Ok(View::Json));
+        assert_eq!(parse(b"mode=statedump"), Ok(View::FullScrape(Format::StateDump)));
         assert_eq!(parse(b"mode=tpbs"), Ok(View::FullScrape(Format::Bencoded)));
         assert_eq!(parse(b"format=txtp&mode=tpbs"), Ok(View::FullScrape(Format::TextWithDownloads)));
         assert_eq!(parse(b"mode=tpbs&format=json"), Err(UnknownView::Format));

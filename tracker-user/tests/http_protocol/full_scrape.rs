@@ -12,6 +12,7 @@ use tracker_user::config::types::Config;
 use tracker_user::counters::HttpVerdict;
 use tracker_user::info_hash::InfoHash;
 use tracker_user::peer_store::PeersOut;
+use tracker_user::state_dump;
 use tracker_user::tracker::{Announce, Event};
 
 /// Enough that no socket holds the scrape of all of them.
@@ -268,4 +269,36 @@ fn full_scrapes_are_counted() {
         assert!(Instant::now() < deadline, "{:?}", figures());
     }
     assert_eq!(figures()[1..3], [1, 1]);
+}
+
+#[test]
+fn a_state_dump_is_read_back_by_the_next_tracker() {
+    let server = start();
+    for (number, completions) in [(1, 3_u16), (2, 0), (3, 1)] {
+        announce(&server, numbered(number), 1, 9, Event::Ordinary);
+        (0..completions).for_each(|port| announce(&server, numbered(number), 2 + port, 0, Event::Completed));
+    }
+    let minute = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() / 60;
+    let before = minute();
+    let dump = full_scrape(&server, "/stats?mode=statedump", "Accept-Encoding: gzip\r\n");
+    let text = String::from_utf8(decoded(&dump)).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    let downloads = [(1, 3), (2, 0), (3, 1)];
+    for (line, (number, completed)) in lines.iter().zip(downloads) {
+        // Announced within the test, which has begun in the minute before at the earliest.
+        let is_of = |minute: u64| *line == format!("{:?}:{minute}:{completed}", numbered(number));
+        assert!((before - 1..=minute()).any(is_of), "{line}");
+    }
+    assert_eq!(lines.len(), 3);
+
+    let path = std::env::temp_dir().join(format!("tracker-user-{}-statedump", std::process::id()));
+    std::fs::write(&path, &text).unwrap();
+    let next = start();
+    let loaded = state_dump::load(&path, &next.tracker, &Config::default().tracker, Now::read());
+    std::fs::remove_file(&path).unwrap();
+    let loaded = loaded.unwrap();
+    assert_eq!((loaded.torrents, loaded.left_out, loaded.bad.count), (2, 1, 0));
+    let known = downloads.map(|(number, _)| next.tracker.scrape(&numbered(number)).completed);
+    assert_eq!(known, [3, 0, 1]);
 }

@@ -74,6 +74,7 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
     Shortcut { long: "access-stats", setting: "access.stats", short: Some('A'), value: "IP[/BITS]" },
     Shortcut { long: "whitelist", setting: "access.whitelist", short: Some('w'), value: "FILE" },
     Shortcut { long: "blacklist", setting: "access.blacklist", short: Some('b'), value: "FILE" },
+    Shortcut { long: "load", setting: "state.load", short: Some('l'), value: "FILE" },
     Shortcut { long: "mode", setting: "xdp.mode", short: None, value: "MODE" },
     Shortcut { long: "interface", setting: "xdp.interface", short: None, value: "NAME" },
     Shortcut { long: "xdp-object", setting: "xdp.object", short: None, value: "FILE" },

@@ -433,6 +433,17 @@ pub static SETTINGS: &[Setting] = &[
         show: |config| number(config.http.full_scrapes_max),
     },
     Setting {
+        name: "state.load",
+        doc: "A file that the statistics gave with mode=statedump, for the counts of downloads; read at the start.",
+        kind: Kind::Text,
+        example: "statedump.txt",
+        set: |draft, value| {
+            let path = values::text(value, "a file").map(|path| Some(path.into()));
+            store(&mut draft.config.state_load, path)
+        },
+        show: |config| path(config.state_load.as_deref()),
+    },
+    Setting {
         name: "log.level",
         doc: "How much is written to standard error: error, warn, info or debug.",
         kind: Kind::Text,

@@ -179,8 +179,6 @@ fn mistakes_of_options_and_files_are_found_all_at_once() {
         "/nowhere/x.conf: cannot be read: No such file or directory (os error 2)".to_owned(),
         "command line: --mode: expected auto, xdp or socket, found \"xsk\": this version has no AF_XDP"
             .to_owned(),
-        "command line: -l: this version does not have loading of a state dump; remove it to run without"
-            .to_owned(),
         "command line: -w: \"list\" is given before (command line), and there can be one; remove one of them"
             .to_owned(),
         "command line: -i: expected an address without a port, such as 192.0.2.1 or 2001:db8::1, found \"x\""

@@ -145,9 +145,9 @@ fn http() -> impl Strategy<Value = HttpConfig> {
 fn config() -> impl Strategy<Value = Config> {
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
-    let log = (log_level, any::<bool>());
+    let log = (log_level, any::<bool>(), option::of("\\PC{1,20}".prop_map(PathBuf::from)));
     (listen(), tracker(), access(), udp(), xdp(), http(), log).prop_map(
-        |(listen, tracker, access, udp, xdp, http, (log_level, log_refused))| Config {
+        |(listen, tracker, access, udp, xdp, http, (log_level, log_refused, state_load))| Config {
             listen,
             tracker,
             access,
@@ -156,6 +156,7 @@ fn config() -> impl Strategy<Value = Config> {
             http,
             log_level,
             log_refused,
+            state_load,
         },
     )
 }

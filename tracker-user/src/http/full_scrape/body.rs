@@ -5,11 +5,12 @@
 //! lets everything else on that thread run.
 
 use super::coding::{Coding, Encoder};
-use super::format::Format;
+use super::format::{Format, Row};
 use super::limits::Place;
 use crate::clock::Now;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{Listing, SwarmCounts};
+use crate::state_dump::Calendar;
 use crate::tracker::Tracker;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
@@ -43,6 +44,8 @@ pub(in crate::http) struct FullScrape {
     encoder: Encoder,
     /// Everything else on this thread, between two pieces of work.
     others: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    /// For the format that has times in it.
+    calendar: Option<Calendar>,
     cut_off_secs: u32,
     sent: u64,
     place: Place,
@@ -76,6 +79,7 @@ impl FullScrape {
             compressed: 0,
             encoder: Encoder::new(coding)?,
             others: None,
+            calendar: (format == Format::StateDump).then(|| Calendar::read(now)),
             cut_off_secs: now.seconds().saturating_add(LONGEST_SECS),
             sent: 0,
             place,
@@ -102,7 +106,8 @@ impl FullScrape {
             }
             let torrents = self.torrents.drain(..);
             for (info_hash, counts) in torrents.filter(|(info_hash, _)| self.tracker.shows(info_hash)) {
-                self.format.torrent(&mut self.text, &info_hash, counts);
+                let minute = self.calendar.map_or(0, |calendar| minute(&self.tracker, &info_hash, calendar));
+                self.format.torrent(&mut self.text, &Row { info_hash, counts, minute });
             }
             if !more {
                 self.format.end(&mut self.text);
@@ -117,6 +122,11 @@ impl FullScrape {
         let is_worth_sending = ready.len() >= WORTH_SENDING || is_last && !ready.is_empty();
         Ok(is_worth_sending.then(|| Bytes::from(std::mem::take(ready))))
     }
+}
+
+/// When a torrent was announced last; one that has just been forgotten, when the host was started.
+fn minute(tracker: &Tracker, info_hash: &InfoHash, calendar: Calendar) -> u64 {
+    calendar.minute(tracker.store().last_announce_secs(info_hash).unwrap_or(0))
 }
 
 impl Body for FullScrape {

@@ -22,6 +22,17 @@ pub(in crate::http) enum Format {
     TextWithDownloads,
     /// The info hash percent-encoded, then `:seeders:leechers`.
     Url,
+    /// `HEX:minutes:downloaded`, what [`crate::state_dump`] reads.
+    StateDump,
+}
+
+/// One torrent of a full scrape.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    pub(super) info_hash: InfoHash,
+    pub(super) counts: SwarmCounts,
+    /// Of its last announce, since 1970; for [`Format::StateDump`] alone.
+    pub(super) minute: u64,
 }
 
 impl Format {
@@ -45,12 +56,13 @@ impl Format {
     }
 
     /// Writes one torrent.
-    pub(super) fn torrent(self, out: &mut Vec<u8>, InfoHash(hash): &InfoHash, counts: SwarmCounts) {
-        let SwarmCounts { seeders, leechers, completed } = counts;
+    pub(super) fn torrent(self, out: &mut Vec<u8>, row: &Row) {
+        let Row { info_hash: InfoHash(hash), counts, minute } = row;
+        let SwarmCounts { seeders, leechers, completed } = *counts;
         // Writing to memory cannot fail.
         let _ = match self {
             Self::Bencoded => {
-                bencoded(&mut Writer::new(out), hash, counts);
+                bencoded(&mut Writer::new(out), hash, *counts);
                 Ok(())
             }
             Self::Binary => {
@@ -69,6 +81,10 @@ impl Format {
             Self::Url => {
                 percent_encoded(out, hash);
                 writeln!(out, ":{seeders}:{leechers}")
+            }
+            Self::StateDump => {
+                hexadecimal(out, hash);
+                writeln!(out, ":{minute}:{completed}")
             }
         };
     }
@@ -111,7 +127,7 @@ fn digits(byte: u8, alphabet: &[u8; 16]) -> [u8; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::Format;
+    use super::{Format, Row};
     use crate::info_hash::InfoHash;
     use crate::peer_store::SwarmCounts;
 
@@ -119,7 +135,7 @@ mod tests {
         let mut out = Vec::new();
         format.begin(&mut out);
         let counts = SwarmCounts { seeders: 258, leechers: 3, completed: 41 };
-        format.torrent(&mut out, &InfoHash(hash), counts);
+        format.torrent(&mut out, &Row { info_hash: InfoHash(hash), counts, minute: 29_924_798 });
         format.end(&mut out);
         out
     }
@@ -136,6 +152,7 @@ mod tests {
             (Format::Binary, b" !\"#$%&'()*+,-./0123\0\0\x01\x02\0\0\0\x03"),
             (Format::Text, b"202122232425262728292A2B2C2D2E2F30313233:258:3\n"),
             (Format::TextWithDownloads, b"202122232425262728292A2B2C2D2E2F30313233:258:3:41\n"),
+            (Format::StateDump, b"202122232425262728292A2B2C2D2E2F30313233:29924798:41\n"),
             (Format::Url, b"%20%21%22%23$%25%26%27%28%29%2a%2b%2c-./0123:258:3\n"),
         ] {
             assert_eq!(
