@@ -81,6 +81,10 @@ verdicts! {
     ChecksumUnsure = "checksum_unsure",
     /// Passed on by the kernel program: the daemon has given no sign of life for too long.
     DaemonSilent = "daemon_silent",
+    /// An announce of a torrent that the operator's list forbids, answered with an error.
+    TorrentForbidden = "torrent_forbidden",
+    /// An announce of a client whose software the operator denies, answered with an error.
+    ClientDenied = "client_denied",
 }
 
 impl Verdict {

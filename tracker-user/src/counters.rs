@@ -34,11 +34,19 @@ pub enum HttpVerdict {
     TimedOut,
     /// Its address lies in a network that is not served.
     SourceDenied,
+    /// An announce of a torrent that the operator's list forbids.
+    TorrentForbidden,
+    /// An announce of a client whose software the operator denies.
+    ClientDenied,
+    /// A full scrape, begun.
+    FullScrapeBegun,
+    /// A full scrape, refused: this address had one too lately, or too many are running.
+    FullScrapeRefused,
 }
 
 impl HttpVerdict {
     /// Every verdict, in the order of the counters.
-    pub const ALL: [HttpVerdict; 12] = [
+    pub const ALL: [HttpVerdict; 16] = [
         Self::AnnounceAnswered,
         Self::AnnounceRefused,
         Self::ScrapeAnswered,
@@ -51,6 +59,10 @@ impl HttpVerdict {
         Self::Malformed,
         Self::TimedOut,
         Self::SourceDenied,
+        Self::TorrentForbidden,
+        Self::ClientDenied,
+        Self::FullScrapeBegun,
+        Self::FullScrapeRefused,
     ];
 
     /// The name under which the counter is published.
@@ -68,6 +80,10 @@ impl HttpVerdict {
             Self::Malformed => "malformed",
             Self::TimedOut => "timed_out",
             Self::SourceDenied => "source_denied",
+            Self::TorrentForbidden => "torrent_forbidden",
+            Self::ClientDenied => "client_denied",
+            Self::FullScrapeBegun => "full_scrape_begun",
+            Self::FullScrapeRefused => "full_scrape_refused",
         }
     }
 }

@@ -5,13 +5,14 @@ use crate::bind::Bound;
 use crate::clock::Now;
 use crate::config::Command;
 use crate::config::types::{Config, Mode, Transport, XskConfig};
-use crate::control::{Control, End, Kernel, Signals, keys};
+use crate::control::{Control, End, Kernel, Lists, Signals, keys};
 use crate::counters::Counters;
 use crate::http;
 use crate::ingress::xdp::OpenedQueue;
 use crate::ingress::{Ended, SocketWorker, XskWorker};
 use crate::notify::{Notifier, State};
 use crate::privileges::{self, Keeps};
+use crate::state_dump::{self, Loaded};
 use crate::tracker::Tracker;
 use crate::udp::{Handler, IdPolicy, SharedKeys, WrongId};
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -44,7 +46,11 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
     privileges::give_up(&config.tracker, keeps)?;
 
     let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
-    tracker.set_access(AccessList::denying(&config.access.deny));
+    tracker.set_access(AccessList::of(&config.access));
+    let lists = Lists::start(&config.access, config.log_refused, Arc::clone(&tracker))?;
+    if let Some(path) = &config.state_load {
+        load_state(path, &tracker, config)?;
+    }
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
     let service =
         Arc::new(http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?);
@@ -73,6 +79,7 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
             counters: &counters,
             keys: &keys,
             kernel,
+            lists,
             serve_queue: &mut serve_queue,
         };
         let end = control.run(signals, lost_workers).await;
@@ -105,6 +112,21 @@ fn start_kernel(config: &Config, bound: &[(Transport, SocketAddr)]) -> Result<(K
     let [source_hash_key, _] = random_key()?;
     kernel.start(config, &keys, source_hash_key)?;
     Ok((kernel, Arc::new(ArcSwap::from_pointee(keys))))
+}
+
+/// Takes back what an earlier run knew of torrents. The list is in force by then: what it forbids is left out.
+fn load_state(path: &Path, tracker: &Tracker, config: &Config) -> Result<()> {
+    let loaded = state_dump::load(path, tracker, &config.tracker, Now::read()).with_context(|| {
+        format!("the state dump {path:?} cannot be read below tracker.rootdir; remove -l or state.load to start without")
+    })?;
+    let (path, Loaded { torrents, left_out, bad }) = (path.display(), loaded);
+    log::info!(
+        "{path}: {torrents} torrents known again, {left_out} left out as empty, too old or not served"
+    );
+    if bad.count > 0 {
+        log::warn!("{path}: skipped what is not of a state dump: {bad}");
+    }
+    Ok(())
 }
 
 fn random_key() -> Result<tracker_common::siphash::Key> {

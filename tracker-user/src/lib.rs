@@ -15,5 +15,7 @@ pub mod ingress;
 pub mod notify;
 pub mod peer_store;
 pub mod privileges;
+pub mod state_dump;
+pub mod text_file;
 pub mod tracker;
 pub mod udp;

@@ -1,13 +1,13 @@
 //! Announce and scrape, the same for both protocols: no sockets, no clock, no bytes of a protocol.
 
-use crate::access_list::AccessList;
+use crate::access_list::{AccessList, PeerId, Refusal, Refusals, TorrentList};
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
 use crate::info_hash::InfoHash;
-use crate::peer_store::{PeerStore, PeersOut, Standing, SwarmCounts, Timeouts, Update};
-use arc_swap::ArcSwap;
+use crate::peer_store::{Limits, PeerStore, PeersOut, Standing, StoreConfig, SwarmCounts, Timeouts, Update};
+use arc_swap::{ArcSwap, Guard};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tracker_common::siphash::Key;
 
 /// What a peer says has happened (BEP 3). Any other event is an ordinary announce.
@@ -58,6 +58,8 @@ pub struct Tracker {
     store: PeerStore,
     config: TrackerConfig,
     access: ArcSwap<AccessList>,
+    torrents: ArcSwap<TorrentList>,
+    refusals: OnceLock<Arc<Refusals>>,
 }
 
 impl Tracker {
@@ -65,7 +67,14 @@ impl Tracker {
     pub fn new(config: TrackerConfig, key: Key) -> Self {
         let timeouts =
             Timeouts { peer_secs: config.peer_timeout_secs, torrent_secs: config.torrent_timeout_secs };
-        Self { store: PeerStore::new(key, timeouts), config, access: ArcSwap::default() }
+        let store = StoreConfig { timeouts, limits: Limits::default() };
+        Self {
+            store: PeerStore::new(key, store),
+            config,
+            access: ArcSwap::default(),
+            torrents: ArcSwap::default(),
+            refusals: OnceLock::new(),
+        }
     }
 
     /// Whether anything is answered to this source. Asked before a request is looked at.
@@ -73,9 +82,46 @@ impl Tracker {
         self.access.load().allows(source)
     }
 
+    /// Whether announces of a client with this peer id are taken in.
+    pub fn allows_client(&self, peer_id: &PeerId) -> bool {
+        self.access.load().allows_client(peer_id)
+    }
+
     /// Replaces who is served, whole and at once.
     pub fn set_access(&self, access: AccessList) {
         self.access.store(Arc::new(access));
+    }
+
+    /// Whether this client's announces of this torrent are taken in. Asked before [`Tracker::announce`], by whoever refuses
+    /// the others; a refusal is noted for the log where there is one.
+    pub fn permits(&self, info_hash: &InfoHash, client: IpAddr) -> bool {
+        let is_permitted = self.torrents.load().permits(info_hash);
+        if !is_permitted && let Some(refusals) = self.refusals.get() {
+            refusals.note(Refusal { info_hash: *info_hash, client });
+        }
+        is_permitted
+    }
+
+    /// Has refusals noted from now on; of several calls the first counts.
+    pub fn note_refusals(&self, refusals: Arc<Refusals>) {
+        // Set only once, before anything is served.
+        let _ = self.refusals.set(refusals);
+    }
+
+    /// Which torrents are served now. Not to be kept: it holds the list in memory, however many follow it.
+    pub fn torrents(&self) -> Guard<Arc<TorrentList>> {
+        self.torrents.load()
+    }
+
+    /// Whether scrapes tell of this torrent, if it is known.
+    pub fn shows(&self, info_hash: &InfoHash) -> bool {
+        self.torrents.load().shows(info_hash)
+    }
+
+    /// Replaces which torrents are served, whole and at once. Returns the list of before: whoever replaces it lets go of
+    /// it last, so that no worker has to free its memory.
+    pub fn replace_torrents(&self, torrents: Arc<TorrentList>) -> Arc<TorrentList> {
+        self.torrents.swap(torrents)
     }
 
     /// Takes an announce in and draws peers into `peers`, none for a peer that stops.
@@ -103,8 +149,11 @@ impl Tracker {
         Announced { counts, interval_secs: self.interval_secs(random) }
     }
 
-    /// The counts of a torrent, zeros where it is unknown.
+    /// The counts of a torrent, zeros where it is unknown or hidden.
     pub fn scrape(&self, info_hash: &InfoHash) -> SwarmCounts {
+        if !self.shows(info_hash) {
+            return SwarmCounts::default();
+        }
         self.store.scrape(info_hash).unwrap_or_default()
     }
 

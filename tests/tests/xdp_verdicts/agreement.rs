@@ -48,7 +48,11 @@ fn in_userspace(kernel: Verdict) -> Option<Verdict> {
         Verdict::AnnounceAnswered
         | Verdict::ScrapeAnswered
         | Verdict::ConnectionIdRefused
-        | Verdict::ChecksumWrong => panic!("{kernel:?} is not the program's to reach"),
+        | Verdict::ChecksumWrong
+        | Verdict::TorrentForbidden
+        | Verdict::ClientDenied => {
+            panic!("{kernel:?} is not the program's to reach")
+        }
     }
 }
 

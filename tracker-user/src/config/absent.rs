@@ -14,16 +14,8 @@ pub(super) struct AbsentFeature {
 }
 
 pub(super) const ABSENT_FEATURES: &[AbsentFeature] = &[
-    AbsentFeature { keywords: &["access.whitelist"], option: Some("w"), name: "whitelists" },
-    AbsentFeature { keywords: &["access.blacklist"], option: Some("b"), name: "blacklists" },
-    AbsentFeature {
-        keywords: &["access.fifo_add", "access.fifo_delete"],
-        option: None,
-        name: "lists that change through a FIFO",
-    },
     AbsentFeature { keywords: &["livesync."], option: Some("s"), name: "live synchronisation" },
     AbsentFeature { keywords: &["batchsync."], option: None, name: "batch synchronisation" },
-    AbsentFeature { keywords: &[], option: Some("l"), name: "loading of a state dump" },
 ];
 
 impl AbsentFeature {

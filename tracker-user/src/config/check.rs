@@ -9,7 +9,7 @@ const BEP_15_LIFETIME_SECS: u32 = 120;
 
 /// Every contradiction in a draft.
 pub(super) fn check(draft: &Draft) -> Vec<Finding> {
-    let checks = [intervals, peers_wanted, connection_ids, workers];
+    let checks = [intervals, peers_wanted, connection_ids, workers, lists, fifos];
     let mut findings = addresses_listed_twice(draft);
     findings.extend(checks.iter().flat_map(|check| check(draft)));
     findings
@@ -97,6 +97,33 @@ fn workers(draft: &Draft) -> Vec<Finding> {
         let what = format!("{} should have {} workers of {running}", listen.address, too_many(listen)?);
         let finding = Finding::error(place, "listen.udp", what).as_warning();
         Some(finding.mended_by("udp.workers says how many there are"))
+    });
+    findings.collect()
+}
+
+/// Listed torrents would be both the only ones that are served and those that are not.
+fn lists(draft: &Draft) -> Vec<Finding> {
+    let access = &draft.config.access;
+    let (Some(whitelist), Some(blacklist)) = (&access.whitelist, &access.blacklist) else {
+        return Vec::new();
+    };
+    let what = format!("there is a whitelist ({whitelist:?}) and a blacklist ({blacklist:?})");
+    let names = ["access.blacklist", "access.whitelist"];
+    disagreement(draft, &names, what, "remove one of them").into_iter().collect()
+}
+
+/// What comes through a FIFO changes the list that there is.
+fn fifos(draft: &Draft) -> Vec<Finding> {
+    let access = &draft.config.access;
+    if access.whitelist.is_some() || access.blacklist.is_some() {
+        return Vec::new();
+    }
+    let given = [("access.fifo_add", &access.fifo_add), ("access.fifo_delete", &access.fifo_delete)];
+    let given = given.into_iter().filter(|(_, path)| path.is_some());
+    let findings = given.filter_map(|(name, _)| {
+        let lists = [name, "access.whitelist", "access.blacklist"];
+        let remedy = "name an access.whitelist or access.blacklist; the file may be empty";
+        disagreement(draft, &lists, "there is no list for it to change".to_owned(), remedy)
     });
     findings.collect()
 }

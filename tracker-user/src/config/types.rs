@@ -24,8 +24,12 @@ pub struct Config {
     pub xsk: XskConfig,
     /// The HTTP workers.
     pub http: HttpConfig,
+    /// A state dump to read at the start; below the root directory that is entered.
+    pub state_load: Option<PathBuf>,
     /// How much is written to standard error.
     pub log_level: LogLevel,
+    /// Whether refused announces are written there, a few each second.
+    pub log_refused: bool,
 }
 
 /// One listen line: a transport on a socket address.
@@ -134,11 +138,34 @@ pub struct AccessConfig {
     pub proxy: Vec<IpNet>,
     /// Networks that are not served.
     pub deny: Vec<IpNet>,
+    /// What the peer ids of clients begin with that are not served.
+    pub clients_deny: Vec<String>,
+    /// A file of the only torrents that are served; below the root directory that is entered.
+    pub whitelist: Option<PathBuf>,
+    /// A file of torrents that are not served; below the root directory that is entered.
+    pub blacklist: Option<PathBuf>,
+    /// A FIFO by which torrents are put on the list.
+    pub fifo_add: Option<PathBuf>,
+    /// A FIFO by which torrents are taken off the list.
+    pub fifo_delete: Option<PathBuf>,
+    /// Whether scrapes know nothing of torrents that are not served.
+    pub lists_apply_to_scrapes: bool,
 }
 
 impl Default for AccessConfig {
     fn default() -> Self {
-        Self { stats: Vec::new(), stats_path: "stats".to_owned(), proxy: Vec::new(), deny: Vec::new() }
+        Self {
+            stats: Vec::new(),
+            stats_path: "stats".to_owned(),
+            proxy: Vec::new(),
+            deny: Vec::new(),
+            clients_deny: Vec::new(),
+            whitelist: None,
+            blacklist: None,
+            fifo_add: None,
+            fifo_delete: None,
+            lists_apply_to_scrapes: false,
+        }
     }
 }
 
@@ -280,6 +307,12 @@ pub struct HttpConfig {
     pub response_timeout_secs: u32,
     /// The most bytes of a request line and its headers.
     pub max_request_bytes: u32,
+    /// Whether full scrapes are served.
+    pub full_scrape: bool,
+    /// Seconds from one full scrape to the next of the same address; 0: no bound.
+    pub full_scrape_interval_secs: u32,
+    /// Full scrapes of all workers that run at a time.
+    pub full_scrapes_max: u32,
 }
 
 impl Default for HttpConfig {
@@ -290,6 +323,9 @@ impl Default for HttpConfig {
             request_timeout_secs: 30,
             response_timeout_secs: 60,
             max_request_bytes: 16_384,
+            full_scrape: true,
+            full_scrape_interval_secs: 5 * 60,
+            full_scrapes_max: 4,
         }
     }
 }

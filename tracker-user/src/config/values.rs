@@ -48,6 +48,14 @@ pub(super) fn text(text: &str, wanted: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// What a peer id may begin with.
+pub(super) fn peer_id_prefix(text: &str) -> Result<String, String> {
+    if (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    Err(expected("up to 20 printable ASCII characters without blanks", text))
+}
+
 /// `A:P`, `A`, `[v6]:P`, `[v6]` or a bare IPv6 address; without a port, 6969.
 pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     let without_port = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);

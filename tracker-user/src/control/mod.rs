@@ -3,9 +3,11 @@
 
 mod kernel;
 pub mod keys;
+mod lists;
 mod sweeper;
 
 pub use kernel::Kernel;
+pub use lists::Lists;
 
 use crate::access_list::AccessList;
 use crate::clock::Now;
@@ -71,6 +73,8 @@ pub struct Control<'a> {
     pub kernel: Kernel,
     /// Starts a thread for an AF_XDP socket that has come with an interface.
     pub serve_queue: &'a mut dyn FnMut(OpenedQueue),
+    /// The lists of torrents.
+    pub lists: Lists,
 }
 
 impl Control<'_> {
@@ -114,18 +118,23 @@ impl Control<'_> {
         }
     }
 
-    /// Takes over what can change while the daemon runs. A configuration with a mistake changes nothing.
+    /// Takes over what can change while the daemon runs. A configuration with a mistake changes nothing; lists are read
+    /// again all the same, from where they were: within a chroot the configuration is often out of reach.
     fn reload(&mut self) {
         match (self.reread)() {
             Command::Run { config, warnings } => {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));
-                self.tracker.set_access(AccessList::denying(&config.access.deny));
+                self.tracker.set_access(AccessList::of(&config.access));
                 self.kernel.adjust(&config);
-                log::info!("reloaded access.deny and the budgets under xdp; other keys need a restart");
+                self.lists.reload(Some(&config.access));
+                log::info!(
+                    "reloaded access.deny, access.clients_deny, the lists and the budgets under xdp; other keys need a restart"
+                );
             }
             Command::Refuse { findings, .. } => {
                 findings.iter().for_each(|finding| log::error!("{finding}"));
-                log::error!("nothing is reloaded: mend the configuration first");
+                log::error!("the configuration is not reloaded: mend it first; the lists of torrents are");
+                self.lists.reload(None);
             }
             Command::Print { .. } => {}
         }

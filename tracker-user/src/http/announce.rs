@@ -4,6 +4,7 @@
 use super::bencode::Writer;
 use super::query;
 use super::refusal::Refusal;
+use crate::access_list::PeerId;
 use crate::info_hash::InfoHash;
 use crate::tracker::{Announced, Event};
 use std::fmt::Write as _;
@@ -35,6 +36,8 @@ pub(super) struct Peers<'a> {
 pub(super) struct AnnounceQuery {
     /// The torrent.
     pub(super) info_hash: InfoHash,
+    /// What the client calls itself, as far as it fits; zeros where it does not say.
+    pub(super) peer_id: PeerId,
     /// Where the peer listens; never 0.
     pub(super) port: u16,
     /// Bytes left to download; the largest number where the client does not say, which makes a leecher.
@@ -50,7 +53,7 @@ pub(super) struct AnnounceQuery {
 impl AnnounceQuery {
     /// Reads a query; of a key that comes twice the last counts, but for the info hash, which may come only once.
     pub(super) fn parse(query: &[u8]) -> Result<Self, Refusal> {
-        let mut info_hash = None;
+        let (mut info_hash, mut peer_id) = (None, PeerId::default());
         let mut port = None;
         let mut bytes_left = u64::MAX;
         let mut event = Event::Ordinary;
@@ -69,14 +72,13 @@ impl AnnounceQuery {
                 }
                 b"compact" if query::number(value)? == Some(0) => peer_form = PeerForm::Dictionaries,
                 b"compact" => peer_form = PeerForm::Compact,
-                // Known, but of no use here: only a bad encoding would show that the request is damaged.
-                b"peer_id" => query::check_encoding(value)?,
+                b"peer_id" => peer_id = query::beginning(value)?,
                 _ => {}
             }
         }
         let info_hash = info_hash.ok_or(Refusal::InfoHashMissing)?;
         let port = port.ok_or(Refusal::PortInvalid)?;
-        Ok(Self { info_hash, port, bytes_left, event, peers_wanted, peer_form })
+        Ok(Self { info_hash, peer_id, port, bytes_left, event, peers_wanted, peer_form })
     }
 }
 
@@ -167,6 +169,7 @@ mod tests {
     fn the_least_announce_is_an_ordinary_leecher_that_leaves_the_rest_to_the_tracker() {
         let expected = AnnounceQuery {
             info_hash: InfoHash(*b"01234567890123456789"),
+            peer_id: [0; 20],
             port: 6881,
             bytes_left: u64::MAX,
             event: Event::Ordinary,
@@ -180,6 +183,7 @@ mod tests {
     fn every_key_is_read_in_any_order_between_unknown_ones() {
         let expected = AnnounceQuery {
             info_hash: InfoHash(*b"01234567890123456789"),
+            peer_id: *b"short\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
             port: 1,
             bytes_left: 0,
             event: Event::Completed,

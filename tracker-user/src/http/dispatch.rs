@@ -3,8 +3,11 @@
 
 use super::Service;
 use super::announce::{self, AnnounceQuery, Peers};
+use super::answer_body::AnswerBody;
 use super::client_ip::client_ip;
+use super::full_scrape::{self, Begun, Format, FullScrape, TooMany};
 use super::refusal::Refusal;
+use super::stats::View;
 use super::{scrape, stats};
 use crate::clock::Now;
 use crate::config::types::HttpConfig;
@@ -14,7 +17,7 @@ use crate::tracker::Announce;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -43,23 +46,31 @@ struct Scratch {
 enum Endpoint {
     Announce,
     Scrape,
+    FullScrape,
     Stats,
     Root,
     Nothing,
 }
 
-/// A response but for its body, which lies in the scratch buffer.
-#[derive(Debug)]
+/// A response but for its body, which lies in the scratch buffer unless it is a stream.
 struct Answer {
     verdict: HttpVerdict,
     status: StatusCode,
     content_type: &'static str,
     extra: Option<(HeaderName, HeaderValue)>,
+    stream: Option<Begun>,
+}
+
+/// Who asks for a full scrape, and for what.
+struct FullScrapeRequest<'a> {
+    client: IpAddr,
+    headers: &'a HeaderMap,
+    format: Format,
 }
 
 impl Answer {
     const fn text(verdict: HttpVerdict, status: StatusCode) -> Self {
-        Self { verdict, status, content_type: "text/plain", extra: None }
+        Self { verdict, status, content_type: "text/plain", extra: None, stream: None }
     }
 }
 
@@ -91,12 +102,15 @@ impl Dispatcher {
         &self,
         source: IpAddr,
         request: &Request<B>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+    ) -> Result<Response<AnswerBody>, Infallible> {
         let mut scratch = self.scratch.borrow_mut();
         scratch.body.clear();
         let answer = self.answer(source, request, &mut scratch);
         self.count(answer.verdict);
-        let mut response = Response::new(Full::new(Bytes::copy_from_slice(&scratch.body)));
+        let mut response = match answer.stream {
+            Some(Begun { body, coding }) => streamed(body, coding),
+            None => Response::new(AnswerBody::Whole(Full::new(Bytes::copy_from_slice(&scratch.body)))),
+        };
         *response.status_mut() = answer.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
@@ -121,11 +135,16 @@ impl Dispatcher {
             scratch.body.extend_from_slice(b"this address is not served\n");
             return Answer::text(HttpVerdict::SourceDenied, StatusCode::FORBIDDEN);
         }
+        let headers = request.headers();
         let query = request.uri().query().unwrap_or_default().as_bytes();
-        match endpoint(request.uri().path(), query, &self.service.access.stats_path) {
+        match endpoint(request.uri(), &self.service.access.stats_path) {
             Endpoint::Announce => self.announce(client, query, scratch),
-            Endpoint::Scrape => self.scrape(query, scratch),
-            Endpoint::Stats => self.stats(client, query, scratch),
+            Endpoint::FullScrape if self.service.http.full_scrape => {
+                let request = FullScrapeRequest { client, headers, format: Format::Bencoded };
+                self.full_scrape(&request, scratch)
+            }
+            Endpoint::Scrape | Endpoint::FullScrape => self.scrape(query, scratch),
+            Endpoint::Stats => self.stats(client, headers, query, scratch),
             Endpoint::Root => self.root(scratch),
             Endpoint::Nothing => not_found(scratch),
         }
@@ -136,6 +155,12 @@ impl Dispatcher {
             Ok(query) => query,
             Err(refusal) => return refuse(refusal, HttpVerdict::AnnounceRefused, scratch),
         };
+        if !self.service.tracker.allows_client(&query.peer_id) {
+            return refuse(Refusal::ClientDenied, HttpVerdict::ClientDenied, scratch);
+        }
+        if !self.service.tracker.permits(&query.info_hash, client) {
+            return refuse(Refusal::TorrentForbidden, HttpVerdict::TorrentForbidden, scratch);
+        }
         let announce = Announce {
             info_hash: query.info_hash,
             peer: SocketAddr::new(client, query.port),
@@ -162,12 +187,18 @@ impl Dispatcher {
         }
     }
 
-    fn stats(&self, client: IpAddr, query: &[u8], scratch: &mut Scratch) -> Answer {
+    fn stats(&self, client: IpAddr, headers: &HeaderMap, query: &[u8], scratch: &mut Scratch) -> Answer {
         if !stats::allows(&self.service.access.stats, client) {
-            scratch.body.extend_from_slice(b"statistics are not shown to this address\n");
-            return Answer::text(HttpVerdict::StatsForbidden, StatusCode::FORBIDDEN);
+            return stats_forbidden(scratch);
         }
         match stats::parse(query) {
+            Ok(View::FullScrape(_)) if !self.service.http.full_scrape => {
+                scratch.body.extend_from_slice(b"full scrapes are not served here\n");
+                Answer::text(HttpVerdict::NotFound, StatusCode::NOT_FOUND)
+            }
+            Ok(View::FullScrape(format)) => {
+                self.full_scrape(&FullScrapeRequest { client, headers, format }, scratch)
+            }
             Ok(view) => {
                 let content_type = stats::write(&mut scratch.body, view, &self.service, Now::read());
                 Answer { content_type, ..Answer::text(HttpVerdict::StatsShown, StatusCode::OK) }
@@ -179,11 +210,48 @@ impl Dispatcher {
         }
     }
 
+    fn full_scrape(&self, request: &FullScrapeRequest<'_>, scratch: &mut Scratch) -> Answer {
+        let FullScrapeRequest { client, headers, format } = *request;
+        if !stats::allows(&self.service.access.stats, client) {
+            return stats_forbidden(scratch);
+        }
+        let Service { full_scrapes, tracker, .. } = &*self.service;
+        match full_scrape::begin(full_scrapes, tracker, client, format, headers) {
+            Ok(begun) => {
+                Answer { stream: Some(begun), ..Answer::text(HttpVerdict::FullScrapeBegun, StatusCode::OK) }
+            }
+            Err(too_many) => {
+                let status = match too_many {
+                    TooMany::FromAddress(_) => StatusCode::TOO_MANY_REQUESTS,
+                    TooMany::AtOnce => StatusCode::SERVICE_UNAVAILABLE,
+                };
+                scratch.body.extend_from_slice(b"no full scrape now; Retry-After says in how many seconds\n");
+                let retry_after = (header::RETRY_AFTER, HeaderValue::from(too_many.retry_secs()));
+                Answer { extra: Some(retry_after), ..Answer::text(HttpVerdict::FullScrapeRefused, status) }
+            }
+        }
+    }
+
     fn root(&self, scratch: &mut Scratch) -> Answer {
         let Some(url) = &self.service.redirect else { return not_found(scratch) };
         let location = (header::LOCATION, url.clone());
         Answer { extra: Some(location), ..Answer::text(HttpVerdict::Redirected, StatusCode::FOUND) }
     }
+}
+
+fn streamed(body: FullScrape, coding: Option<HeaderValue>) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::FullScrape(Box::new(body)));
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(coding) = coding {
+        headers.insert(header::CONTENT_ENCODING, coding);
+    }
+    response
+}
+
+fn stats_forbidden(scratch: &mut Scratch) -> Answer {
+    scratch.body.extend_from_slice(b"statistics are not shown to this address\n");
+    Answer::text(HttpVerdict::StatsForbidden, StatusCode::FORBIDDEN)
 }
 
 fn refuse(refusal: Refusal, verdict: HttpVerdict, scratch: &mut Scratch) -> Answer {
@@ -199,14 +267,16 @@ fn not_found(scratch: &mut Scratch) -> Answer {
 
 /// What lives at a path. Beside `/announce` and `/scrape` every path that begins like them, with as many slashes as
 /// the client likes, and the root with a query: announce URLs in the wild are mistyped, and always have been served.
-fn endpoint(path: &str, query: &[u8], stats_path: &str) -> Endpoint {
+fn endpoint(uri: &Uri, stats_path: &str) -> Endpoint {
+    let (path, query) = (uri.path(), uri.query());
     if path.strip_prefix('/') == Some(stats_path) {
         return Endpoint::Stats;
     }
     match path.trim_start_matches('/') {
-        "" if query.is_empty() => Endpoint::Root,
+        "" if query.is_none_or(str::is_empty) => Endpoint::Root,
         "" => Endpoint::Announce,
         path if path.starts_with('a') => Endpoint::Announce,
+        "scrape" if query.is_none() => Endpoint::FullScrape,
         path if path.starts_with("sc") => Endpoint::Scrape,
         _ => Endpoint::Nothing,
     }
@@ -215,37 +285,42 @@ fn endpoint(path: &str, query: &[u8], stats_path: &str) -> Endpoint {
 #[cfg(test)]
 mod tests {
     use super::{Endpoint, endpoint};
+    use hyper::Uri;
 
     #[test]
     fn every_path_has_its_endpoint() {
-        for (path, query, expected) in [
-            ("/announce", "x", Endpoint::Announce),
-            ("/announce", "", Endpoint::Announce),
-            ("/announce.php", "x", Endpoint::Announce),
-            ("//announce", "x", Endpoint::Announce),
-            ("/a", "x", Endpoint::Announce),
-            ("/announce%20", "x", Endpoint::Announce),
-            ("/", "info_hash=x", Endpoint::Announce),
-            ("/scrape", "x", Endpoint::Scrape),
-            ("/scrape", "", Endpoint::Scrape),
-            ("/sc", "x", Endpoint::Scrape),
-            ("/stats", "", Endpoint::Stats),
-            ("/stats", "mode=peer", Endpoint::Stats),
-            ("//stats", "", Endpoint::Nothing),
-            ("/stats/", "", Endpoint::Nothing),
-            ("/", "", Endpoint::Root),
-            ("/favicon.ico", "", Endpoint::Nothing),
-            ("/s", "x", Endpoint::Nothing),
-            ("/Announce", "x", Endpoint::Nothing),
-            ("*", "", Endpoint::Nothing),
+        for (target, expected) in [
+            ("/announce?x", Endpoint::Announce),
+            ("/announce", Endpoint::Announce),
+            ("/announce.php?x", Endpoint::Announce),
+            ("//announce?x", Endpoint::Announce),
+            ("/a?x", Endpoint::Announce),
+            ("/announce%20?x", Endpoint::Announce),
+            ("/?info_hash=x", Endpoint::Announce),
+            ("/scrape?x", Endpoint::Scrape),
+            ("/scrape?", Endpoint::Scrape),
+            ("/scrape", Endpoint::FullScrape),
+            ("//scrape", Endpoint::FullScrape),
+            ("/sc?x", Endpoint::Scrape),
+            ("/sc", Endpoint::Scrape),
+            ("/stats", Endpoint::Stats),
+            ("/stats?mode=peer", Endpoint::Stats),
+            ("//stats", Endpoint::Nothing),
+            ("/stats/", Endpoint::Nothing),
+            ("/", Endpoint::Root),
+            ("/?", Endpoint::Root),
+            ("/favicon.ico", Endpoint::Nothing),
+            ("/s?x", Endpoint::Nothing),
+            ("/Announce?x", Endpoint::Nothing),
+            ("*", Endpoint::Nothing),
         ] {
-            assert_eq!(endpoint(path, query.as_bytes(), "stats"), expected, "{path}?{query}");
+            assert_eq!(endpoint(&target.parse().unwrap(), "stats"), expected, "{target}");
         }
     }
 
     #[test]
     fn a_path_of_the_statistics_that_begins_like_an_announce_is_theirs() {
-        assert_eq!(endpoint("/admin", b"", "admin"), Endpoint::Stats);
-        assert_eq!(endpoint("/stats", b"", "admin"), Endpoint::Nothing);
+        assert_eq!(endpoint(&Uri::from_static("/admin"), "admin"), Endpoint::Stats);
+        assert_eq!(endpoint(&Uri::from_static("/stats"), "admin"), Endpoint::Nothing);
     }
 }

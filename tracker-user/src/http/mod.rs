@@ -9,10 +9,12 @@
 //! The encoded blank (`/announce%20?…`) is served.
 
 mod announce;
+mod answer_body;
 pub mod bencode;
 mod client_ip;
 mod connection;
 mod dispatch;
+mod full_scrape;
 mod listener;
 mod query;
 mod refusal;
@@ -25,6 +27,7 @@ use crate::clock::Now;
 use crate::config::types::{AccessConfig, Config, HttpConfig};
 use crate::counters::Counters;
 use crate::tracker::Tracker;
+use full_scrape::FullScrapes;
 use hyper::header::HeaderValue;
 use std::sync::Arc;
 
@@ -37,6 +40,7 @@ pub struct Service {
     http: HttpConfig,
     redirect: Option<HeaderValue>,
     peers_wanted_max: u16,
+    full_scrapes: Arc<FullScrapes>,
     started: Now,
 }
 
@@ -69,6 +73,7 @@ impl Service {
             http: config.http.clone(),
             redirect,
             peers_wanted_max: config.tracker.peers_wanted_max,
+            full_scrapes: Arc::new(FullScrapes::new(&config.http)),
             started,
         })
     }

@@ -97,6 +97,16 @@ pub(super) fn number(raw: &[u8]) -> Result<Option<u64>, BadEncoding> {
     Ok(value)
 }
 
+/// The first bytes that a value stands for, as many as there is room for, and zeros where there are fewer.
+pub(super) fn beginning<const LEN: usize>(raw: &[u8]) -> Result<[u8; LEN], BadEncoding> {
+    check_encoding(raw)?;
+    let mut beginning = [0; LEN];
+    for (place, byte) in beginning.iter_mut().zip(decoded(raw)) {
+        *place = byte?;
+    }
+    Ok(beginning)
+}
+
 /// Exactly 20 bytes.
 pub(super) fn info_hash(raw: &[u8]) -> Result<InfoHash, BadInfoHash> {
     check_encoding(raw).map_err(|BadEncoding| BadInfoHash::Encoding)?;
@@ -119,7 +129,7 @@ const fn hexadecimal(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BadEncoding, BadInfoHash, decoded, info_hash, is, number, pairs};
+    use super::{BadEncoding, BadInfoHash, beginning, decoded, info_hash, is, number, pairs};
     use crate::info_hash::InfoHash;
     use proptest::prelude::any;
     use proptest::{prop_assert_eq, proptest};
@@ -195,6 +205,13 @@ mod tests {
         assert_eq!(info_hash(b"012345678901234567890"), Err(BadInfoHash::Length));
         assert_eq!(info_hash(b""), Err(BadInfoHash::Length));
         assert_eq!(info_hash(b"0123456789012345678%4"), Err(BadInfoHash::Encoding));
+    }
+
+    #[test]
+    fn the_beginning_of_a_value_is_as_long_as_there_is_room() {
+        assert_eq!(beginning(b"%41bcd"), Ok(*b"Abc"));
+        assert_eq!(beginning(b"a"), Ok(*b"a\0\0"));
+        assert_eq!(beginning::<3>(b"abcd%"), Err(BadEncoding));
     }
 
     proptest! {

@@ -1,7 +1,8 @@
-//! Why a tracker request cannot be served, as clients read it. All of it is the request's own fault and stays so.
+//! Why a tracker request cannot be served, as clients read it. Most of it is the request's own fault and stays so.
 
 use super::bencode::Writer;
 use super::query::{BadEncoding, BadInfoHash};
+use crate::access_list::{CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub(super) enum Refusal {
     InfoHashRepeated,
     /// No port, or none that can be connected to.
     PortInvalid,
+    /// The operator does not serve this torrent.
+    TorrentForbidden,
+    /// The operator does not serve this client's software.
+    ClientDenied,
 }
 
 impl Refusal {
@@ -27,15 +32,20 @@ impl Refusal {
             Self::InfoHashLength => "info_hash must be 20 bytes",
             Self::InfoHashRepeated => "info_hash is given more than once",
             Self::PortInvalid => "port must be a number from 1 to 65535",
+            Self::TorrentForbidden => NOT_AUTHORIZED,
+            Self::ClientDenied => CLIENT_NOT_ALLOWED,
         }
     }
 
-    /// Writes the failure; `retry in` is `never`, because the same request fails for ever (BEP 31).
+    /// Writes the failure; `retry in` is `never` (BEP 31) where the same request fails for ever.
     pub(super) fn write(self, out: &mut Vec<u8>) {
         let mut writer = Writer::new(out);
         writer.dictionary();
         writer.entry_bytes("failure reason", self.reason().as_bytes());
-        writer.entry_bytes("retry in", b"never");
+        // A list changes. Without the word it is also byte for byte what opentracker says.
+        if self != Self::TorrentForbidden {
+            writer.entry_bytes("retry in", b"never");
+        }
         writer.end();
     }
 }
@@ -64,5 +74,10 @@ mod tests {
         let mut out = Vec::new();
         Refusal::InfoHashMissing.write(&mut out);
         assert_eq!(out, b"d14:failure reason20:info_hash is missing8:retry in5:nevere");
+        out.clear();
+        Refusal::TorrentForbidden.write(&mut out);
+        let expected =
+            b"d14:failure reason63:Requested download is not authorized for use with this tracker.e";
+        assert_eq!(out, expected);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Service;
 use super::client_ip::contains;
+use super::full_scrape::Format;
 use super::query;
 use crate::clock::Now;
 use crate::counters::{HttpVerdict, QueueCounters, XskEvent};
@@ -14,13 +15,15 @@ use std::net::IpAddr;
 use tracker_common::abi::Counter;
 use tracker_common::verdict::Verdict;
 
-/// What a request wants to see.
+/// What a request wants to see. A full scrape is no page: it is not written here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
     /// Peers and seeders in the four lines that MRTG reads.
     Peers,
     /// Everything, as one JSON object.
     Json,
+    /// Every torrent.
+    FullScrape(Format),
 }
 
 /// A view that does not exist, by the key that asked for it.
@@ -36,8 +39,14 @@ impl UnknownView {
     /// What there is instead.
     pub(super) const fn explanation(self) -> &'static str {
         match self {
-            Self::Mode => "no such mode; there is: mode=peer (the default), and format=json\n",
-            Self::Format => "no such format; there is: format=json, and plain text without this key\n",
+            Self::Mode => {
+                "no such mode; there is: mode=peer (the default), mode=tpbs, mode=statedump, and \
+                           format=json\n"
+            }
+            Self::Format => {
+                "no such format; there is: format=json, and plain text without this key; with mode=tpbs: \
+                 format=ben (the default), bin, txt, txtp or url\n"
+            }
         }
     }
 }
@@ -49,16 +58,26 @@ pub(super) fn allows(networks: &[IpNet], client: IpAddr) -> bool {
 
 /// Reads which view a query asks for.
 pub(super) fn parse(query: &[u8]) -> Result<View, UnknownView> {
-    let mut view = View::Peers;
+    let (mut mode, mut format) = (&b"peer"[..], None);
     for (key, value) in query::pairs(query) {
         match key.as_bytes() {
-            b"mode" if query::is(value, b"peer") != Ok(true) => return Err(UnknownView::Mode),
-            b"format" if query::is(value, b"json") != Ok(true) => return Err(UnknownView::Format),
-            b"format" => view = View::Json,
+            b"mode" => mode = value,
+            b"format" => format = Some(value),
             _ => {}
         }
     }
-    Ok(view)
+    let is_mode = |name| query::is(mode, name) == Ok(true);
+    match format {
+        None if is_mode(b"peer") => Ok(View::Peers),
+        None if is_mode(b"statedump") => Ok(View::FullScrape(Format::StateDump)),
+        None if is_mode(b"tpbs") => Ok(View::FullScrape(Format::Bencoded)),
+        Some(format) if is_mode(b"peer") && query::is(format, b"json") == Ok(true) => Ok(View::Json),
+        Some(format) if is_mode(b"tpbs") => {
+            Format::named(format).map(View::FullScrape).ok_or(UnknownView::Format)
+        }
+        Some(_) if is_mode(b"peer") => Err(UnknownView::Format),
+        _ => Err(UnknownView::Mode),
+    }
 }
 
 /// Writes a view and returns its content type.
@@ -71,6 +90,7 @@ pub(super) fn write(out: &mut Vec<u8>, view: View, service: &Service, now: Now) 
             let _ = write_peers(out, &totals, uptime_secs);
             "text/plain"
         }
+        View::FullScrape(_) => "text/plain",
         View::Json => {
             let _ = serde_json::to_writer(out, &Everything::new(service, &totals, uptime_secs));
             "application/json"
@@ -100,6 +120,7 @@ struct Everything<'a> {
     udp_unsent: u64,
     #[serde(serialize_with = "http_verdicts")]
     http: &'a Service,
+    full_scrapes: FullScrapeFigures,
     /// What the XDP program has counted; absent where none runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     xdp: Option<BTreeMap<&'static str, KernelCounter>>,
@@ -121,6 +142,15 @@ struct Queue {
     events: BTreeMap<&'static str, u64>,
 }
 
+/// Full scrapes that run and that have ended; the bytes are those of the latter.
+#[derive(Serialize)]
+struct FullScrapeFigures {
+    running: u64,
+    whole: u64,
+    cut_off: u64,
+    bytes: u64,
+}
+
 /// Packets that ended in one verdict within the kernel.
 #[derive(Serialize)]
 struct KernelCounter {
@@ -130,6 +160,7 @@ struct KernelCounter {
 
 impl<'a> Everything<'a> {
     fn new(service: &'a Service, totals: &Totals, uptime_secs: u32) -> Self {
+        let [running, whole, cut_off, bytes] = service.full_scrapes.figures();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             uptime_secs,
@@ -143,6 +174,7 @@ impl<'a> Everything<'a> {
             xsk: service.counters.queues().into_iter().map(Queue::of).collect(),
             udp: service,
             http: service,
+            full_scrapes: FullScrapeFigures { running, whole, cut_off, bytes },
         }
     }
 }
@@ -185,6 +217,7 @@ fn http_verdicts<S: Serializer>(service: &Service, serializer: S) -> Result<S::O
 #[cfg(test)]
 mod tests {
     use super::{UnknownView, View, allows, parse, write_peers};
+    use crate::http::full_scrape::Format;
     use crate::peer_store::Totals;
 
     #[test]
@@ -193,6 +226,11 @@ mod tests {
         assert_eq!(parse(b"mode=peer"), Ok(View::Peers));
         assert_eq!(parse(b"format=json"), Ok(View::Json));
         assert_eq!(parse(b"mode=peer&format=json&x=1"), Ok(View::Json));
+        assert_eq!(parse(b"mode=statedump"), Ok(View::FullScrape(Format::StateDump)));
+        assert_eq!(parse(b"mode=tpbs"), Ok(View::FullScrape(Format::Bencoded)));
+        assert_eq!(parse(b"format=txtp&mode=tpbs"), Ok(View::FullScrape(Format::TextWithDownloads)));
+        assert_eq!(parse(b"mode=tpbs&format=json"), Err(UnknownView::Format));
+        assert_eq!(parse(b"format=txt"), Err(UnknownView::Format));
         assert_eq!(parse(b"mode=top10"), Err(UnknownView::Mode));
         assert_eq!(parse(b"format=xml"), Err(UnknownView::Format));
     }

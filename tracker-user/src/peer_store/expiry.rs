@@ -75,7 +75,7 @@ impl Sweep {
     /// Takes one step, under one lock for some ten microseconds.
     pub fn step(&mut self, store: &PeerStore, now: Now) -> Reached {
         let mut shard = store.shards[self.shard].0.lock();
-        match shard.expire(self.place, STEP, &store.timeouts, now.seconds()) {
+        match shard.expire(self.place, STEP, &store.config.timeouts, now.seconds()) {
             StepEnd::More(place) => {
                 self.place = place;
                 Reached::WithinShard

@@ -4,6 +4,8 @@
 
 mod expiry;
 mod index;
+mod limits;
+mod listing;
 mod peer;
 mod peer_table;
 mod peers_out;
@@ -14,6 +16,8 @@ mod swarm;
 mod tests;
 
 pub use expiry::{Reached, Sweep, Timeouts};
+pub use limits::{Limits, Pressure, StoreConfig};
+pub use listing::Listing;
 pub use peers_out::PeersOut;
 
 use crate::info_hash::InfoHash;
@@ -94,7 +98,7 @@ struct Padded(Mutex<Shard>);
 pub struct PeerStore {
     key: Key,
     shards: Box<[Padded]>,
-    timeouts: Timeouts,
+    config: StoreConfig,
 }
 
 impl PeerStore {
@@ -102,9 +106,9 @@ impl PeerStore {
     pub const SHARDS: usize = 256;
 
     /// An empty store. `key` is secret and random: it keeps an attacker from choosing info hashes that meet.
-    pub fn new(key: Key, timeouts: Timeouts) -> Self {
+    pub fn new(key: Key, config: StoreConfig) -> Self {
         let shards = (0..Self::SHARDS).map(|_| Padded(Mutex::new(Shard::new(key)))).collect();
-        Self { key, shards, timeouts }
+        Self { key, shards, config }
     }
 
     /// Begins to load what requests for these torrents will touch. Costs a few dozen nanoseconds each, and saves most of
@@ -141,6 +145,18 @@ impl PeerStore {
         self.shard(hash).lock().counts(hash, info_hash)
     }
 
+    /// When a torrent was announced last, in seconds of the host's uptime; `None` where it is unknown.
+    pub fn last_announce_secs(&self, info_hash: &InfoHash) -> Option<u32> {
+        let hash = hash_of(self.key, info_hash);
+        self.shard(hash).lock().last_announce_secs(hash, info_hash)
+    }
+
+    /// Makes a torrent known with downloads that were counted earlier; where more have been counted, nothing changes.
+    pub fn restore(&self, info_hash: &InfoHash, completed: u32, last_announce_secs: u32) {
+        let hash = hash_of(self.key, info_hash);
+        self.shard(hash).lock().restore(hash, info_hash, (completed, last_announce_secs));
+    }
+
     /// What the whole store holds, shard after shard: exact where nothing changes meanwhile.
     pub fn totals(&self) -> Totals {
         self.shards.iter().map(|shard| shard.0.lock().totals()).fold(Totals::default(), |sum, part| Totals {
@@ -149,6 +165,11 @@ impl PeerStore {
             seeders: sum.seeders + part.seeders,
             completed: sum.completed + part.completed,
         })
+    }
+
+    /// How hard the store presses against its limits.
+    pub fn pressure(&self) -> Pressure {
+        Pressure::default()
     }
 
     /// The shard of a hash, by bits that the shard's own table uses neither as position nor as tag.

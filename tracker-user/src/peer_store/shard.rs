@@ -129,6 +129,28 @@ impl Shard {
         StepEnd::More(place)
     }
 
+    /// Adds the torrents before position `ahead` to `out`, `most` of them, and returns how many are still ahead.
+    pub(super) fn list(&self, ahead: usize, most: usize, out: &mut Vec<(InfoHash, SwarmCounts)>) -> usize {
+        let end = ahead.min(self.swarms.len());
+        let start = end.saturating_sub(most);
+        out.extend(self.swarms[start..end].iter().map(|swarm| (swarm.info_hash, swarm.counts())));
+        start
+    }
+
+    pub(super) fn last_announce_secs(&self, hash: u64, info_hash: &InfoHash) -> Option<u32> {
+        self.position(hash, info_hash).map(|position| self.swarms[position].last_announce_secs())
+    }
+
+    /// Makes a torrent known with its completed downloads and the time of its last announce.
+    pub(super) fn restore(&mut self, hash: u64, info_hash: &InfoHash, completed_and_last: (u32, u32)) {
+        let position = self.position(hash, info_hash).unwrap_or_else(|| self.insert(hash, *info_hash));
+        let before = self.swarms[position].counts();
+        self.swarms[position].restore(completed_and_last);
+        if self.recount(position, before) == SwarmCounts::default() {
+            self.remove(position);
+        }
+    }
+
     fn position(&self, hash: u64, info_hash: &InfoHash) -> Option<usize> {
         self.index.find(hash, |position| self.swarms[position].info_hash == *info_hash)
     }

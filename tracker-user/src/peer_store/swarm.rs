@@ -36,6 +36,16 @@ impl Swarm {
         }
     }
 
+    pub(super) const fn last_announce_secs(&self) -> u32 {
+        self.last_announce_secs
+    }
+
+    /// Takes over what was counted earlier, where that is more.
+    pub(super) fn restore(&mut self, (completed, last_announce_secs): (u32, u32)) {
+        self.completed = self.completed.max(completed);
+        self.last_announce_secs = self.last_announce_secs.max(last_announce_secs);
+    }
+
     pub(super) fn peers(&self) -> usize {
         self.v4.len() + self.v6.len()
     }

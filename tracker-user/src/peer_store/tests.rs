@@ -1,6 +1,9 @@
 //! The store against a naive one under random announces, with time moved by hand.
 
-use super::{PeerStore, PeersOut, Reached, Standing, SwarmCounts, Sweep, Timeouts, Totals, Update};
+use super::{
+    Limits, Listing, PeerStore, PeersOut, Reached, Standing, StoreConfig, SwarmCounts, Sweep, Timeouts,
+    Totals, Update,
+};
 use crate::clock::Now;
 use crate::info_hash::InfoHash;
 use proptest::prelude::{Strategy, any, prop_oneof, proptest};
@@ -116,7 +119,7 @@ fn address(number: u8, v6: bool, port: u16) -> SocketAddr {
 }
 
 fn store() -> PeerStore {
-    PeerStore::new([1, 2], TIMEOUTS)
+    PeerStore::new([1, 2], StoreConfig { timeouts: TIMEOUTS, limits: Limits::default() })
 }
 
 fn sweep_once(store: &PeerStore, now: Now) {
@@ -278,4 +281,17 @@ fn two_threads_that_announce_at_once_lose_no_peer() {
         }
     });
     assert_eq!(store.totals(), Totals { torrents: 50, peers: 10_000, seeders: 0, completed: 0 });
+}
+
+#[test]
+fn a_listing_shows_every_torrent_once_when_nothing_changes() {
+    let store = store();
+    for torrent in 0..200 {
+        announce(&store, &leecher(torrent, address(1, false, 1)), 1000);
+    }
+    let (mut listing, mut shown) = (Listing::default(), Vec::new());
+    while listing.step(&store, &mut shown) {}
+    shown.sort_by_key(|(info_hash, _)| *info_hash);
+    let one = SwarmCounts { seeders: 0, leechers: 1, completed: 0 };
+    assert_eq!(shown, (0..200).map(|torrent| (hash(torrent), one)).collect::<Vec<_>>());
 }

@@ -10,6 +10,7 @@ mod tests;
 
 pub use response::Packet;
 
+use crate::access_list::{CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
 use crate::clock::Now;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{PREFETCHED, PeersOut};
@@ -133,16 +134,33 @@ impl Handler {
 
     fn answer(&mut self, asker: &Asker, question: &Question<'_>, out: &mut Packet) -> Outcome {
         match question {
-            Question::Announce(fields) => {
-                let len = self.announce(asker, fields, out);
-                Outcome::Reply(Verdict::AnnounceAnswered, len)
-            }
+            Question::Announce(fields) => match self.refusal(asker, fields) {
+                None => {
+                    let len = self.announce(asker, fields, out);
+                    Outcome::Reply(Verdict::AnnounceAnswered, len)
+                }
+                Some((verdict, reason)) => {
+                    let len = response::write_error(out, asker.transaction_id, reason.as_bytes());
+                    Outcome::Reply(verdict, len)
+                }
+            },
             Question::Scrape(hashes) => {
                 let rows = hashes.iter().map(|hash| self.tracker.scrape(&InfoHash(*hash)));
                 let len = response::write_scrape(out, asker.transaction_id, rows);
                 Outcome::Reply(Verdict::ScrapeAnswered, len)
             }
         }
+    }
+
+    /// Why an announce is not taken in, and what its client is told.
+    fn refusal(&self, asker: &Asker, fields: &AnnounceFields) -> Option<(Verdict, &'static str)> {
+        if !self.tracker.allows_client(&fields.peer_id) {
+            return Some((Verdict::ClientDenied, CLIENT_NOT_ALLOWED));
+        }
+        if !self.tracker.permits(&fields.info_hash, asker.source.ip().to_canonical()) {
+            return Some((Verdict::TorrentForbidden, NOT_AUTHORIZED));
+        }
+        None
     }
 
     fn announce(&mut self, asker: &Asker, fields: &AnnounceFields, out: &mut Packet) -> usize {

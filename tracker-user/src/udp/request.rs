@@ -1,5 +1,6 @@
 //! A UDP payload as a request: lengths and numbers checked, nothing believed yet.
 
+use crate::access_list::PeerId;
 use crate::info_hash::InfoHash;
 use crate::tracker::Event;
 use std::ops::Range;
@@ -29,6 +30,7 @@ pub(super) enum Question<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AnnounceFields {
     pub(super) info_hash: InfoHash,
+    pub(super) peer_id: PeerId,
     pub(super) bytes_left: u64,
     pub(super) event: Event,
     pub(super) peers_wanted: Option<u32>,
@@ -70,6 +72,7 @@ fn announce_fields(announce: &[u8]) -> AnnounceFields {
     let peers_wanted = i32::from_be_bytes(field(announce, request::PEERS_WANTED));
     AnnounceFields {
         info_hash: InfoHash(field(announce, request::INFO_HASH)),
+        peer_id: field(announce, request::PEER_ID),
         bytes_left: u64::from_be_bytes(field(announce, request::BYTES_LEFT)),
         event,
         peers_wanted: u32::try_from(peers_wanted).ok(),
@@ -148,6 +151,7 @@ mod tests {
     fn an_announce_is_these_literal_bytes() {
         let expected = AnnounceFields {
             info_hash: InfoHash([0x11; 20]),
+            peer_id: [0x22; 20],
             bytes_left: 256,
             event: Event::Ordinary,
             peers_wanted: Some(30),

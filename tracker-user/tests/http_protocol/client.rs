@@ -78,6 +78,43 @@ impl Client {
         Response { status_line, headers, body: Vec::new() }
     }
 
+    /// The next answer, with a body in chunks, or one that ends with the connection.
+    pub(crate) fn streamed(&mut self) -> Response {
+        let mut response = self.response_head();
+        assert_eq!(response.header("content-length"), None, "the length is not known beforehand");
+        if response.header("transfer-encoding") == Some("chunked") {
+            while let Some(mut chunk) = self.chunk() {
+                response.body.append(&mut chunk);
+            }
+        } else {
+            self.await_close();
+            response.body = std::mem::take(&mut self.read);
+        }
+        response
+    }
+
+    /// The next chunk (RFC 9112, section 7.1); `None` for the one that ends the body.
+    pub(crate) fn chunk(&mut self) -> Option<Vec<u8>> {
+        let digits = self.line();
+        let length = usize::from_str_radix(&digits, 16).unwrap();
+        while self.read.len() < length + 2 {
+            assert!(self.read_more(), "closed in the middle of a chunk");
+        }
+        let chunk = self.read.drain(..length).collect();
+        assert_eq!(self.line(), "");
+        (length > 0).then_some(chunk)
+    }
+
+    fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.read.windows(2).position(|window| window == b"\r\n") {
+                let line: Vec<u8> = self.read.drain(..end + 2).collect();
+                return String::from_utf8(line[..end].to_vec()).unwrap();
+            }
+            assert!(self.read_more(), "closed in the middle of a line");
+        }
+    }
+
     /// Waits for the other side to close; false if bytes come instead.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.read.is_empty() && !self.read_more()

@@ -14,6 +14,8 @@ mod encoding;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod full_scrape;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod scrape;

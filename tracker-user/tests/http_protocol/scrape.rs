@@ -56,7 +56,7 @@ fn a_scrape_changes_nothing() {
 fn a_scrape_without_a_whole_info_hash_fails() {
     let server = Server::start();
     for (query, reason) in [
-        ("", "info_hash is missing"),
+        ("?x=1", "info_hash is missing"),
         ("?", "info_hash is missing"),
         ("?info_hash=short", "info_hash must be 20 bytes"),
         ("?info_hash=%zz", "malformed percent-encoding"),

@@ -2,9 +2,10 @@
 
 use super::{Kind, Setting, Shown};
 use crate::config::draft::Draft;
-use crate::config::types::{Config, CopyMode, LogLevel, Transport, XdpAttach};
+use crate::config::types::{AccessConfig, Config, CopyMode, LogLevel, Transport, XdpAttach};
 use crate::config::values;
 use ipnet::IpNet;
+use std::path::{Path, PathBuf};
 
 /// A day: clients that hear of a longer interval give the tracker up.
 const MAX_INTERVAL_SECS: u64 = 86_400;
@@ -184,6 +185,57 @@ pub static SETTINGS: &[Setting] = &[
             Ok(())
         },
         show: |config| networks(&config.access.deny),
+    },
+    Setting {
+        name: "access.clients_deny",
+        doc: "What the peer id of a client begins with that is not served, as -XL or -AZ2060-; repeatable.",
+        kind: Kind::List,
+        example: "-XL",
+        set: |draft, value| {
+            draft.config.access.clients_deny.push(values::peer_id_prefix(value)?);
+            Ok(())
+        },
+        show: |config| Shown::List(config.access.clients_deny.clone()),
+    },
+    Setting {
+        name: "access.whitelist",
+        doc: "A file of the torrents that are served, and no others: 40 hexadecimal digits a line.",
+        kind: Kind::Text,
+        example: "whitelist.txt",
+        set: |draft, value| list_file(draft, value, "access.whitelist", |access| &mut access.whitelist),
+        show: |config| path(config.access.whitelist.as_deref()),
+    },
+    Setting {
+        name: "access.blacklist",
+        doc: "A file of the torrents that are not served; instead of a whitelist, not beside it.",
+        kind: Kind::Text,
+        example: "blacklist.txt",
+        set: |draft, value| list_file(draft, value, "access.blacklist", |access| &mut access.blacklist),
+        show: |config| path(config.access.blacklist.as_deref()),
+    },
+    Setting {
+        name: "access.fifo_add",
+        doc: "A FIFO that takes lines of a list while the tracker runs, and puts their torrents on it.",
+        kind: Kind::Text,
+        example: "add.fifo",
+        set: |draft, value| list_file(draft, value, "access.fifo_add", |access| &mut access.fifo_add),
+        show: |config| path(config.access.fifo_add.as_deref()),
+    },
+    Setting {
+        name: "access.fifo_delete",
+        doc: "A FIFO that takes lines of a list while the tracker runs, and takes their torrents off it.",
+        kind: Kind::Text,
+        example: "delete.fifo",
+        set: |draft, value| list_file(draft, value, "access.fifo_delete", |access| &mut access.fifo_delete),
+        show: |config| path(config.access.fifo_delete.as_deref()),
+    },
+    Setting {
+        name: "access.lists_apply_to_scrapes",
+        doc: "Whether scrapes, too, know nothing of a torrent that is not served.",
+        kind: Kind::Switch,
+        example: "",
+        set: |draft, value| store(&mut draft.config.access.lists_apply_to_scrapes, values::switch(value)),
+        show: |config| Shown::Switch(config.access.lists_apply_to_scrapes),
     },
     Setting {
         name: "udp.workers",
@@ -421,6 +473,45 @@ pub static SETTINGS: &[Setting] = &[
         show: |config| number(config.http.max_request_bytes),
     },
     Setting {
+        name: "http.full_scrape",
+        doc: "Whether a list of all torrents is served, to whoever may read the statistics.",
+        kind: Kind::Switch,
+        example: "",
+        set: |draft, value| store(&mut draft.config.http.full_scrape, values::switch(value)),
+        show: |config| Shown::Switch(config.http.full_scrape),
+    },
+    Setting {
+        name: "http.full_scrape_interval_secs",
+        doc: "Seconds from one full scrape to the next of the same IPv4 address or IPv6 /64; 0 for no bound.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.http.full_scrape_interval_secs, seconds(value, 0, 86_400))
+        },
+        show: |config| number(config.http.full_scrape_interval_secs),
+    },
+    Setting {
+        name: "http.full_scrapes_max",
+        doc: "Full scrapes that are sent at a time; one more is told to come back.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            store(&mut draft.config.http.full_scrapes_max, values::number(value, "full scrapes", 1..=1024))
+        },
+        show: |config| number(config.http.full_scrapes_max),
+    },
+    Setting {
+        name: "state.load",
+        doc: "A file that the statistics gave with mode=statedump, for the counts of downloads; read at the start.",
+        kind: Kind::Text,
+        example: "statedump.txt",
+        set: |draft, value| {
+            let path = values::text(value, "a file").map(|path| Some(path.into()));
+            store(&mut draft.config.state_load, path)
+        },
+        show: |config| path(config.state_load.as_deref()),
+    },
+    Setting {
         name: "log.level",
         doc: "How much is written to standard error: error, warn, info or debug.",
         kind: Kind::Text,
@@ -428,11 +519,41 @@ pub static SETTINGS: &[Setting] = &[
         set: |draft, value| store(&mut draft.config.log_level, values::log_level(value)),
         show: |config| Shown::Text(log_level_name(config.log_level).to_owned()),
     },
+    Setting {
+        name: "log.refused",
+        doc: "Whether announces that a list refuses are written as well, with the note behind the torrent; ten a second.",
+        kind: Kind::Switch,
+        example: "",
+        set: |draft, value| store(&mut draft.config.log_refused, values::switch(value)),
+        show: |config| Shown::Switch(config.log_refused),
+    },
 ];
 
 fn store<T>(setting: &mut T, parsed: Result<T, String>) -> Result<(), String> {
     *setting = parsed?;
     Ok(())
+}
+
+/// Of two lists only one could be in force, and of two FIFOs one be read, so no other replaces the first.
+fn list_file(
+    draft: &mut Draft,
+    value: &str,
+    name: &str,
+    list: fn(&mut AccessConfig) -> &mut Option<PathBuf>,
+) -> Result<(), String> {
+    let path = values::text(value, "a file")?;
+    let earlier = draft.place_of(name).cloned();
+    let list = list(&mut draft.config.access);
+    match (list.as_ref(), earlier) {
+        (Some(first), Some(place)) => {
+            let first = first.display();
+            Err(format!("{first:?} is given before ({place}), and there can be one; remove one of them"))
+        }
+        _ => {
+            *list = Some(path.into());
+            Ok(())
+        }
+    }
 }
 
 fn seconds(text: &str, least: u64, most: u64) -> Result<u32, String> {
@@ -467,6 +588,10 @@ fn number(value: impl Into<u64>) -> Shown {
 
 fn optional(value: Option<String>) -> Shown {
     value.map_or(Shown::Unset, Shown::Text)
+}
+
+fn path(path: Option<&Path>) -> Shown {
+    optional(path.map(|path| path.to_string_lossy().into()))
 }
 
 fn networks(networks: &[IpNet]) -> Shown {

@@ -91,17 +91,16 @@ fn every_mistake_of_a_classic_file_is_found_with_its_line() {
 
 #[test]
 fn keywords_of_absent_features_are_refused_in_both_formats() {
-    let classic = "access.whitelist f\naccess.blacklist f\naccess.fifo_add f\naccess.fifo_delete f\n\
-                   livesync.cluster.listen 1.2.3.4:9696\nbatchsync.cluster.admin_ip 1.2.3.4\n";
+    let classic = "livesync.cluster.listen 1.2.3.4:9696\nbatchsync.cluster.admin_ip 1.2.3.4\n";
     let (_, findings) = from_classic(classic);
-    assert_eq!(findings.len(), 6);
+    assert_eq!(findings.len(), 2);
     assert!(findings.iter().all(|finding| finding.contains("this version does not have ")), "{findings:?}");
-    let toml = "[access]\nwhitelist = \"f\"\n[livesync.cluster]\nlisten = \"1.2.3.4:9696\"\n";
+    let toml = "[batchsync.cluster]\nadmin_ip = \"1.2.3.4\"\n[livesync.cluster]\nlisten = \"1.2.3.4:9696\"\n";
     let (_, findings) = from_toml(toml);
     assert_eq!(
         findings,
         [
-            "t.toml:2: access.whitelist: this version does not have whitelists; remove it to run without",
+            "t.toml:1: batchsync: this version does not have batch synchronisation; remove it to run without",
             "t.toml:3: livesync: this version does not have live synchronisation; remove it to run without",
         ]
     );

@@ -11,6 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::{option, prop_assert_eq};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 fn ip() -> impl Strategy<Value = IpAddr> {
     any::<IpAddr>().prop_map(|ip| ip.to_canonical())
@@ -59,6 +60,32 @@ fn tracker() -> impl Strategy<Value = TrackerConfig> {
     })
 }
 
+fn access() -> impl Strategy<Value = AccessConfig> {
+    let path = || option::of("\\PC{1,20}".prop_map(PathBuf::from));
+    let lists = (path(), path(), path(), any::<bool>(), any::<bool>());
+    let denied = (networks(), vec("[!-~]{1,20}", 0..3));
+    (networks(), "[b-z][a-z0-9_~-]{10,20}", networks(), denied, lists).prop_map(
+        |(stats, stats_path, proxy, (deny, clients_deny), lists)| {
+            let (list, fifo_add, fifo_delete, is_whitelist, lists_apply_to_scrapes) = lists;
+            // Without a list, there is nothing for them to change.
+            let (fifo_add, fifo_delete) = if list.is_some() { (fifo_add, fifo_delete) } else { (None, None) };
+            let (whitelist, blacklist) = if is_whitelist { (list, None) } else { (None, list) };
+            AccessConfig {
+                stats,
+                stats_path,
+                proxy,
+                deny,
+                clients_deny,
+                whitelist,
+                blacklist,
+                fifo_add,
+                fifo_delete,
+                lists_apply_to_scrapes,
+            }
+        },
+    )
+}
+
 fn udp() -> impl Strategy<Value = UdpConfig> {
     (any::<bool>(), 0..=1_u32 << 30, 120..=1082_u32, 1082..=604_800_u32).prop_map(
         |(lenient, receive_buffer_bytes, connection_id_lifetime_secs, connection_id_rotation_secs)| {
@@ -96,17 +123,23 @@ fn xdp() -> impl Strategy<Value = XdpConfig> {
 }
 
 fn http() -> impl Strategy<Value = HttpConfig> {
-    (0..=1024_u16, 1..=1_u32 << 20, 1..=3600_u32, 1..=3600_u32, 8192..=1_u32 << 20).prop_map(
-        |(workers, max_connections, request_timeout_secs, response_timeout_secs, max_request_bytes)| {
-            HttpConfig {
-                workers,
-                max_connections,
-                request_timeout_secs,
-                response_timeout_secs,
-                max_request_bytes,
-            }
-        },
-    )
+    let full_scrapes = (any::<bool>(), 0..=86_400_u32, 1..=1024_u32);
+    let numbers = (0..=1024_u16, 1..=1_u32 << 20, 1..=3600_u32, 1..=3600_u32, 8192..=1_u32 << 20);
+    (numbers, full_scrapes).prop_map(|(numbers, full_scrapes)| {
+        let (workers, max_connections, request_timeout_secs, response_timeout_secs, max_request_bytes) =
+            numbers;
+        let (full_scrape, full_scrape_interval_secs, full_scrapes_max) = full_scrapes;
+        HttpConfig {
+            workers,
+            max_connections,
+            request_timeout_secs,
+            response_timeout_secs,
+            max_request_bytes,
+            full_scrape,
+            full_scrape_interval_secs,
+            full_scrapes_max,
+        }
+    })
 }
 
 fn xsk() -> impl Strategy<Value = XskConfig> {
@@ -138,12 +171,11 @@ fn xsk() -> impl Strategy<Value = XskConfig> {
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    let access = (networks(), "[b-z][a-z0-9_~-]{10,20}", networks(), networks())
-        .prop_map(|(stats, stats_path, proxy, deny)| AccessConfig { stats, stats_path, proxy, deny });
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
-    (listen(), tracker(), access, udp(), (xdp(), xsk()), http(), log_level).prop_map(
-        |(listen, tracker, access, udp, (xdp, xsk), http, log_level)| Config {
+    let log = (log_level, any::<bool>(), option::of("\\PC{1,20}".prop_map(PathBuf::from)));
+    (listen(), tracker(), access(), udp(), (xdp(), xsk()), http(), log).prop_map(
+        |(listen, tracker, access, udp, (xdp, xsk), http, (log_level, log_refused, state_load))| Config {
             listen,
             tracker,
             access,
@@ -152,6 +184,8 @@ fn config() -> impl Strategy<Value = Config> {
             xsk,
             http,
             log_level,
+            log_refused,
+            state_load,
         },
     )
 }

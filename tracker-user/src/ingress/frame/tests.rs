@@ -138,7 +138,7 @@ fn a_checksum_that_was_left_to_the_card_is_that_of_the_pseudo_header() {
     for text in [V4, V6] {
         let mut frame = right(text);
         let (_, addresses, udp) = layout(&frame);
-        let partial = !internet_checksum(&[&frame[addresses].to_vec(), &[0, 17, 0, 26]]);
+        let partial = !internet_checksum(&[&frame[addresses], &[0, 17, 0, 26]]);
         frame[udp + 6..udp + 8].copy_from_slice(&partial.to_be_bytes());
         assert!(source(&frame).is_ok());
         frame[udp + 7] ^= 1;

@@ -161,12 +161,6 @@ impl<T: Copy> Consumer<T> {
         self.parts.read().store(self.behind, Ordering::Release);
     }
 
-    /// Whether the kernel has to be woken up to write.
-    #[cfg(test)]
-    pub(super) fn needs_wakeup(&self) -> bool {
-        self.parts.needs_wakeup()
-    }
-
     fn available(&self) -> u32 {
         self.seen_written.wrapping_sub(self.behind).min(self.parts.size)
     }

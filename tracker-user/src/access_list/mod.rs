@@ -1,16 +1,42 @@
-//! Who is served: one snapshot, replaced whole, and the only place that says `allows`.
+//! Who is served, and which torrents: snapshots that are replaced whole. [`AccessList`] is the only place that says which
+//! source is allowed, [`TorrentList`] the only one that says which torrent is.
 
+mod hashes;
+mod list_file;
+mod refusals;
+mod torrents;
+
+pub use list_file::{ListedTorrents, NotAHash, parse_line};
+pub use refusals::{Refusal, Refusals};
+pub use torrents::{Change, ListKind, NOT_AUTHORIZED, TorrentList};
+
+use crate::config::types::AccessConfig;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// By what name a client goes; its first bytes mostly tell which software it is (BEP 20). Shorter ones end in zeros.
+pub type PeerId = [u8; PEER_ID_LEN];
+
+const PEER_ID_LEN: usize = 20;
 
 /// What an operator allows and denies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessList {
     denied_v4: Ranges<Ipv4Addr>,
     denied_v6: Ranges<Ipv6Addr>,
+    /// What the peer ids of clients begin with that are not served.
+    denied_clients: Vec<Box<[u8]>>,
 }
 
+/// What a client reads whose software is not served.
+pub const CLIENT_NOT_ALLOWED: &str = "This client is not allowed on this tracker.";
+
 impl AccessList {
+    /// What is configured.
+    pub fn of(config: &AccessConfig) -> Self {
+        Self::denying(&config.deny).denying_clients(&config.clients_deny)
+    }
+
     /// Serves everyone but these networks.
     pub fn denying(denied_sources: &[IpNet]) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
@@ -20,7 +46,19 @@ impl AccessList {
                 IpNet::V6(network) => v6.push((network.network(), network.broadcast())),
             }
         }
-        Self { denied_v4: Ranges::of(v4), denied_v6: Ranges::of(v6) }
+        Self { denied_v4: Ranges::of(v4), denied_v6: Ranges::of(v6), denied_clients: Vec::new() }
+    }
+
+    /// The same, but for clients whose peer ids begin with one of these.
+    #[must_use]
+    pub fn denying_clients(self, prefixes: &[String]) -> Self {
+        let denied_clients = prefixes.iter().map(|prefix| prefix.as_bytes().into()).collect();
+        Self { denied_clients, ..self }
+    }
+
+    /// Whether a client with this peer id is served. A peer id is what the client says, and easily another.
+    pub fn allows_client(&self, peer_id: &PeerId) -> bool {
+        !self.denied_clients.iter().any(|prefix| peer_id.starts_with(prefix))
     }
 
     /// Whether a source is served. An IPv4 address mapped into IPv6 is the IPv4 address. Costs a search through sorted
@@ -78,6 +116,24 @@ mod tests {
             assert_eq!(list.allows(source.parse().unwrap()), allowed, "{source}");
         }
         assert!(AccessList::default().allows("203.0.113.9".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_denied_client_is_known_by_the_beginning_of_its_peer_id() {
+        let list =
+            AccessList::default().denying_clients(&["-XL".to_owned(), "M7-9-2--Abcdefghijkl".to_owned()]);
+        for (peer_id, allowed) in [
+            (b"-XL0012-abcdefghijkl", false),
+            (b"-X\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", true),
+            (b"--XL012-abcdefghijkl", true),
+            (b"-xl0012-abcdefghijkl", true),
+            (b"M7-9-2--Abcdefghijkl", false),
+            (b"M7-9-2--Abcdefghijkx", true),
+            (&[0; 20], true),
+        ] {
+            assert_eq!(list.allows_client(peer_id), allowed, "{}", peer_id.escape_ascii());
+        }
+        assert!(AccessList::default().allows_client(b"-XL0012-abcdefghijkl"));
     }
 
     #[test]
