@@ -62,6 +62,12 @@ macro_rules! rules {
                 $crate::wire::check(&["--mode", "xdp", "--set", "xdp.attach=native"], super::$rule);
             })+
         }
+        mod through_af_xdp {
+            $(#[test]
+            fn $rule() {
+                $crate::wire::check(&["--mode", "xsk", "--set", "xdp.attach=native"], super::$rule);
+            })+
+        }
     };
 }
 pub(crate) use rules;
@@ -69,7 +75,11 @@ pub(crate) use rules;
 /// Checks a rule against a daemon with these arguments beside its addresses.
 pub(crate) fn check(mode: &[&str], rule: fn(&mut Wire)) {
     if is_root_or_skipped("frames on the wire") {
-        rule(&mut Wire::start(mode));
+        let mut wire = Wire::start(mode);
+        rule(&mut wire);
+        if mode.contains(&"xsk") {
+            wire.expect_af_xdp();
+        }
     }
 }
 
@@ -111,7 +121,7 @@ impl Wire {
             socket,
             ids: [0; 2],
             next_transaction_id,
-            has_program: mode.contains(&"xdp"),
+            has_program: !mode.contains(&"socket"),
             _far_end: far_end,
         };
         wire.ids = FAMILIES.map(|family| {
@@ -244,6 +254,13 @@ impl Wire {
         let answer = self.ask(family, &scrape_request(self.id(family), transaction_id, &[INFO_HASH]));
         assert_eq!(answer.payload[4..8], transaction_id.to_be_bytes(), "an unexpected answer: {answer:02x?}");
         parse_scrape(&answer.payload, transaction_id)[0]
+    }
+
+    /// Asserts that scrapes have come in by AF_XDP, so that no rule has been shown for another way.
+    fn expect_af_xdp(&self) {
+        let scrape = scrape_request(self.id(Family::V4), 7, &[INFO_HASH]);
+        self.send(self.udp(Family::V4, &scrape).packet());
+        assert!(self.verdict("scrape_redirected") > 0, "no scrape has come in by AF_XDP");
     }
 
     /// Sends frames that must do nothing: they are not answered, and no peer is stored.
