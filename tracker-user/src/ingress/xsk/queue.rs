@@ -139,3 +139,6 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,12 @@ impl Frame {
         self.len == 0
     }
 
+    /// Its number.
+    #[cfg(test)]
+    pub(super) const fn number(&self) -> u32 {
+        self.number
+    }
+
     /// The same frame without a packet.
     pub(super) fn emptied(self) -> Self {
         Self { start: 0, len: 0, ..self }
