@@ -134,9 +134,10 @@ fn ten_thousand_malformed_http_requests_change_nothing() {
     let resident_bytes_before = daemon.resident_bytes();
     send_http_requests(address, 1, HTTP_REQUESTS - HTTP_REQUESTS / 20);
 
-    let open_files =
-        await_value(|| daemon.open_files(), |open_files| open_files.len() == open_files_before.len());
-    assert_eq!(open_files.len(), open_files_before.len(), "{open_files:?} after {open_files_before:?}");
+    // One of the first connections may still have been open when they were counted: fewer is no leak.
+    let is_met = |open_files: &Vec<_>| open_files.len() <= open_files_before.len();
+    let open_files = await_value(|| daemon.open_files(), is_met);
+    assert!(is_met(&open_files), "{open_files:?} after {open_files_before:?}");
     assert_size(&daemon, resident_bytes_before);
     let stats = daemon.stats();
     assert_eq!(stats["http"]["announce_answered"], 0, "{stats}");
