@@ -4,7 +4,7 @@ mod table;
 
 use super::draft::Draft;
 use super::types::Config;
-pub use table::SETTINGS;
+pub use table::settings;
 
 /// One setting.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub enum Shown {
 impl Setting {
     /// The setting of a name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        SETTINGS.iter().find(|setting| setting.name == name)
+        settings().find(|setting| setting.name == name)
     }
 
     /// Whether a second value replaces the first.
@@ -91,13 +91,13 @@ impl Setting {
 
 /// Whether a name is the part before a dot of some setting's name.
 pub fn is_group(name: &str) -> bool {
-    SETTINGS.iter().any(|setting| setting.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    settings().any(|setting| setting.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The known name nearest to an unknown one, if one is near.
 pub fn nearest(unknown: &str) -> Option<&'static str> {
     let compared = |name: &'static str| if unknown.contains('.') { name } else { last_part(name) };
-    let names = SETTINGS.iter().map(|setting| (setting.name, compared(setting.name)));
+    let names = settings().map(|setting| (setting.name, compared(setting.name)));
     // A unit that was left out is no misspelling.
     let without_unit = |name: &'static str| name.trim_end_matches("_secs").trim_end_matches("_bytes");
     nearest_of(unknown, names.flat_map(|(name, compared)| [(name, compared), (name, without_unit(compared))]))
@@ -105,7 +105,7 @@ pub fn nearest(unknown: &str) -> Option<&'static str> {
 
 /// The group of settings nearest to an unknown one, if one is near.
 pub fn nearest_group(unknown: &str) -> Option<&'static str> {
-    let groups = SETTINGS.iter().filter_map(|setting| setting.name.split('.').next());
+    let groups = settings().filter_map(|setting| setting.name.split('.').next());
     nearest_of(unknown, groups.map(|group| (group, group)))
 }
 

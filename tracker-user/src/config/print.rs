@@ -1,13 +1,13 @@
 //! A configuration as commented TOML that, read back, gives the same configuration.
 
-use super::keys::{Kind, SETTINGS, Shown};
+use super::keys::{Kind, Shown, settings};
 use super::types::Config;
 
 /// Every setting under its table, each with its line of documentation; what has no value is commented out.
 pub(super) fn as_toml(config: &Config) -> String {
     let mut text = String::from("# The configuration of opentracker-xdp as it takes effect.\n");
     let mut open_group = "";
-    for setting in SETTINGS.iter().filter(|setting| setting.kind != Kind::ForNextListen) {
+    for setting in settings().filter(|setting| setting.kind != Kind::ForNextListen) {
         let (group, key) = setting.name.split_once('.').unwrap_or(("", setting.name));
         if group != open_group {
             text.push_str(&format!("\n[{group}]\n"));

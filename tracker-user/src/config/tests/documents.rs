@@ -1,7 +1,7 @@
 //! The example file and the documentation say what the table of settings says.
 
 use super::from_classic;
-use crate::config::keys::{SETTINGS, Shown};
+use crate::config::keys::{Shown, settings};
 use crate::config::types::Config;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn the_example_file_sets_nothing_as_it_is() {
 #[test]
 fn the_example_file_shows_every_key_with_its_line_and_its_default() {
     let example = read("opentracker.conf.example");
-    for setting in SETTINGS {
+    for setting in settings() {
         let lines = format!("\n# {}\n# {} {}\n", setting.doc, setting.name, setting.default_or_example());
         assert_eq!(example.matches(&lines).count(), 1, "expected once in the example:{lines}");
     }
@@ -26,7 +26,7 @@ fn the_example_file_shows_every_key_with_its_line_and_its_default() {
 #[test]
 fn every_key_of_the_example_file_can_be_put_in_force() {
     let is_key = |line: &str| {
-        line.split_once(' ').is_some_and(|(word, _)| SETTINGS.iter().any(|setting| setting.name == word))
+        line.split_once(' ').is_some_and(|(word, _)| settings().any(|setting| setting.name == word))
     };
     let uncommented = |line: &str| match line.strip_prefix("# ") {
         // Beside a whitelist it is an error.
@@ -45,7 +45,7 @@ fn every_key_of_the_example_file_can_be_put_in_force() {
 #[test]
 fn the_documentation_has_the_line_and_the_default_of_every_key() {
     let documentation = read("docs/configuration.md");
-    for setting in SETTINGS {
+    for setting in settings() {
         let default = match setting.show(&Config::default()) {
             Shown::Unset | Shown::List(_) | Shown::Listen(_) => "none".to_owned(),
             Shown::Number(_) | Shown::Switch(_) | Shown::Text(_) => {

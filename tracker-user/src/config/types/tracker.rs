@@ -1,0 +1,42 @@
+//! What the daemon is, and how it answers announces.
+
+use std::path::PathBuf;
+
+/// Keys under `tracker.`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackerConfig {
+    /// The user to become after binding; `None`: `nobody` when started as root, else nobody new.
+    pub user: Option<String>,
+    /// The directory to chroot to (as root) or change to (otherwise) after binding.
+    pub rootdir: Option<PathBuf>,
+    /// Where `GET /` is redirected.
+    pub redirect_url: Option<String>,
+    /// Seconds until a client should announce again, before jitter.
+    pub interval_secs: u32,
+    /// The most seconds by which an interval is shortened or lengthened at random.
+    pub interval_jitter_secs: u32,
+    /// Seconds after its last announce when a peer is forgotten.
+    pub peer_timeout_secs: u32,
+    /// Seconds after its last announce when a torrent without peers is forgotten with its completed count.
+    pub torrent_timeout_secs: u32,
+    /// Peers in an answer when the client does not say.
+    pub peers_wanted_default: u16,
+    /// The most peers in an answer.
+    pub peers_wanted_max: u16,
+}
+
+impl Default for TrackerConfig {
+    fn default() -> Self {
+        Self {
+            user: None,
+            rootdir: None,
+            redirect_url: None,
+            interval_secs: 30 * 60,
+            interval_jitter_secs: 3 * 60,
+            peer_timeout_secs: 45 * 60,
+            torrent_timeout_secs: 24 * 60 * 60,
+            peers_wanted_default: 50,
+            peers_wanted_max: 200,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The UDP workers.
+
+/// Keys under `udp.`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UdpConfig {
+    /// Worker threads; 0: one per core.
+    pub workers: u16,
+    /// `SO_RCVBUF` of each socket in bytes; 0: the kernel's default.
+    pub receive_buffer_bytes: u32,
+    /// Whether a wrong connection id is answered with an error, for debugging.
+    pub lenient: bool,
+    /// Seconds for which a connection id holds, at least.
+    pub connection_id_lifetime_secs: u32,
+    /// Seconds between two new keys of the connection ids.
+    pub connection_id_rotation_secs: u32,
+}
+
+impl Default for UdpConfig {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            receive_buffer_bytes: 8 << 20,
+            lenient: false,
+            connection_id_lifetime_secs: 8 * 60,
+            connection_id_rotation_secs: 60 * 60,
+        }
+    }
+}
