@@ -12,30 +12,33 @@ use std::io::{self, BufReader};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Minutes since 1970 of moments that are known in seconds of the host's uptime.
+/// Minutes since 1970 of moments that are known in seconds of [`Now`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Calendar {
-    /// When the host was started, in seconds since 1970.
-    started_secs: u64,
+    /// When those seconds began, in seconds since 1970.
+    began_secs: u64,
 }
 
 impl Calendar {
     /// By the clocks of the host.
     pub fn read(now: Now) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self { started_secs: since_1970.saturating_sub(Duration::from_nanos(now.nanoseconds())).as_secs() }
+        // From the fraction of a second, too: or the minute of one moment would change from one reading to the next.
+        let into_second = Duration::from_nanos(now.nanoseconds() % 1_000_000_000);
+        let began = since_1970.saturating_sub(into_second + Duration::from_secs(now.seconds().into()));
+        Self { began_secs: began.as_secs() }
     }
 
-    /// The minute of a second of the host's uptime.
-    pub fn minute(self, uptime_secs: u32) -> u64 {
-        (self.started_secs + u64::from(uptime_secs)) / 60
+    /// The minute of a second.
+    pub fn minute(self, secs: u32) -> u64 {
+        (self.began_secs + u64::from(secs)) / 60
     }
 
-    /// The second of the host's uptime in the middle of a minute, so that it is in the same minute though clocks differ by
-    /// a second; 0 for what was before the host was started.
-    fn uptime_secs(self, minute: u64) -> u32 {
-        let since_start = minute.saturating_mul(60).saturating_add(30).saturating_sub(self.started_secs);
-        u32::try_from(since_start).unwrap_or(u32::MAX)
+    /// The second in the middle of a minute, so that it is in the same minute though clocks differ by a second; 0 for what
+    /// was before seconds are counted.
+    fn secs(self, minute: u64) -> u32 {
+        let since_began = minute.saturating_mul(60).saturating_add(30).saturating_sub(self.began_secs);
+        u32::try_from(since_began).unwrap_or(u32::MAX)
     }
 }
 
@@ -69,7 +72,7 @@ pub fn load(path: &Path, tracker: &Tracker, config: &TrackerConfig, now: Now) ->
                 loaded.left_out += 1;
             } else {
                 // A clock that was set back does not make a torrent live longer.
-                let last_announce_secs = calendar.uptime_secs(minute).min(now.seconds());
+                let last_announce_secs = calendar.secs(minute).min(now.seconds());
                 tracker.store().restore(&info_hash, downloaded, last_announce_secs);
                 loaded.torrents += 1;
             }
@@ -131,10 +134,10 @@ mod tests {
 
     #[test]
     fn a_minute_is_the_same_on_another_host() {
-        let (one, other) = (Calendar { started_secs: 1_000_000 }, Calendar { started_secs: 2_000_000 });
+        let (one, other) = (Calendar { began_secs: 1_000_000 }, Calendar { began_secs: 2_000_000 });
         let minute = one.minute(1_500_000);
-        assert_eq!(other.minute(other.uptime_secs(minute)), minute);
-        assert_eq!(other.uptime_secs(1), 0);
+        assert_eq!(other.minute(other.secs(minute)), minute);
+        assert_eq!(other.secs(1), 0);
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    const START: Self = Self::before(usize::MAX);
+    /// Before the first step.
+    pub(super) const START: Self = Self::before(usize::MAX);
 
     /// The walk has finished with the swarm at `position`.
     pub(super) const fn before(position: usize) -> Self {

@@ -2,6 +2,7 @@
 //!
 //! The store knows no protocol, no socket and no clock. Time is what its callers say it is.
 
+mod dump;
 mod expiry;
 mod index;
 mod limits;
@@ -15,6 +16,7 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 
+pub use dump::{Dump, DumpedPeer, DumpedTorrent, Page};
 pub use expiry::{Reached, Sweep, Timeouts};
 pub use limits::{Limits, Pressure, StoreConfig};
 pub use listing::Listing;

@@ -48,9 +48,14 @@ impl Stamp {
         self.0 & Self::COMPLETED != 0
     }
 
+    /// When the peer was heard of.
+    pub(super) const fn heard_secs(self) -> u32 {
+        self.0 & !Self::COMPLETED
+    }
+
     /// Seconds since the peer was heard of. A stamp that another thread took a moment later counts as now.
     pub(super) const fn age_secs(self, now_secs: u32) -> u32 {
-        now_secs.saturating_sub(self.0 & !Self::COMPLETED)
+        now_secs.saturating_sub(self.heard_secs())
     }
 }
 

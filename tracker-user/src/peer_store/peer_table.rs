@@ -4,6 +4,7 @@
 //! An answer is then at most four runs of bytes copied from a random start. Small swarms are searched from front
 //! to back; only large ones carry an index.
 
+use super::dump::DumpedPeer;
 use super::peer::{Entry, Stamp};
 use super::prefetch;
 use hashbrown::HashTable;
@@ -80,6 +81,25 @@ impl<const N: usize> PeerTable<N> {
                 let same = |position: &u32| self.entries.get(*position as usize) == Some(entry);
                 index.positions.find(hash, same).map(|position| *position as usize)
             }
+        }
+    }
+
+    /// Adds the peers in a range of positions to `out`.
+    pub(super) fn dump(&self, positions: Range<usize>, out: &mut Vec<DumpedPeer<N>>) {
+        let peers = self.entries[positions.clone()].iter().zip(&self.stamps[positions.clone()]);
+        out.extend(positions.zip(peers).map(|(position, (entry, stamp))| DumpedPeer {
+            entry: *entry,
+            seeder: position >= self.leechers,
+            completed: stamp.completed(),
+            heard_secs: stamp.heard_secs(),
+        }));
+    }
+
+    /// Makes room for the first peers, and no more than they need.
+    pub(super) fn reserve_first(&mut self, peers: usize) {
+        if self.entries.is_empty() {
+            self.entries.reserve_exact(peers);
+            self.stamps.reserve_exact(peers);
         }
     }
 

@@ -1,5 +1,6 @@
 //! One part of the torrents, behind one lock: a dense array of swarms and an index into it.
 
+use super::dump::{DumpedPeer, DumpedTorrent, Page};
 use super::expiry::{Place, StepEnd};
 use super::index::Index;
 use super::peers_out::PeersOut;
@@ -8,6 +9,7 @@ use super::swarm::Swarm;
 use super::{Standing, SwarmCounts, Timeouts, Totals, Update};
 use crate::info_hash::InfoHash;
 use tracker_common::siphash::{Key, siphash24};
+use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
 /// Arrays smaller than this are not worth shrinking.
 const SHRINK_ABOVE: usize = 64;
@@ -146,6 +148,49 @@ impl Shard {
         let position = self.position(hash, info_hash).unwrap_or_else(|| self.insert(hash, *info_hash));
         let before = self.swarms[position].counts();
         self.swarms[position].restore(completed_and_last);
+        if self.recount(position, before) == SwarmCounts::default() {
+            self.remove(position);
+        }
+    }
+
+    /// Walks backwards from `place` and adds torrents and peers to `page`, `budget` of them together at most.
+    pub(super) fn dump(&self, place: Place, budget: usize, page: &mut Page) -> StepEnd {
+        let mut place = place.within(self.swarms.len());
+        let mut left = budget;
+        while let Some(position) = place.swarm.checked_sub(1) {
+            let swarm = &self.swarms[position];
+            let ahead = place.peer.min(swarm.peers());
+            if ahead > left && left < budget {
+                // It would be cut: the next step may have room for all of it.
+                return StepEnd::More(place);
+            }
+            place.peer = ahead.saturating_sub(left);
+            swarm.dump(place.peer..ahead, page);
+            if place.peer > 0 {
+                return StepEnd::More(place);
+            }
+            place = Place::before(position);
+            left = left.saturating_sub(1 + ahead);
+            if left == 0 {
+                return StepEnd::More(place);
+            }
+        }
+        StepEnd::Done
+    }
+
+    /// Takes back a torrent, or a part of one, with these peers.
+    pub(super) fn restore_swarm(
+        &mut self,
+        hash: u64,
+        torrent: &DumpedTorrent,
+        v4: &[DumpedPeer<PEER_V4_LEN>],
+        v6: &[DumpedPeer<PEER_V6_LEN>],
+    ) {
+        let info_hash = torrent.info_hash;
+        let position = self.position(hash, &info_hash).unwrap_or_else(|| self.insert(hash, info_hash));
+        let before = self.swarms[position].counts();
+        self.swarms[position].restore((torrent.completed, torrent.last_announce_secs));
+        self.swarms[position].restore_peers(v4, v6);
         if self.recount(position, before) == SwarmCounts::default() {
             self.remove(position);
         }

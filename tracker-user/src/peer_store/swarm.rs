@@ -1,10 +1,12 @@
 //! One torrent: its peers of both families, and what is remembered when they are gone.
 
+use super::dump::{DumpedPeer, DumpedTorrent, Page};
 use super::peer::{AnyEntry, Entry, Stamp};
 use super::peer_table::{Audience, PeerTable};
 use super::peers_out::{Available, PeersOut};
 use super::{Standing, SwarmCounts, Timeouts, Update};
 use crate::info_hash::InfoHash;
+use std::ops::Range;
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
 /// One torrent.
@@ -44,6 +46,27 @@ impl Swarm {
     pub(super) fn restore(&mut self, (completed, last_announce_secs): (u32, u32)) {
         self.completed = self.completed.max(completed);
         self.last_announce_secs = self.last_announce_secs.max(last_announce_secs);
+    }
+
+    /// Adds the torrent and the peers in a range of places to `page`. Places count the peers of both families.
+    pub(super) fn dump(&self, places: Range<usize>, page: &mut Page) {
+        let (v4, v6) = (page.v4.len(), page.v6.len());
+        let in_v4 = self.v4.len();
+        self.v4.dump(places.start.min(in_v4)..places.end.min(in_v4), &mut page.v4);
+        self.v6.dump(places.start.saturating_sub(in_v4)..places.end.saturating_sub(in_v4), &mut page.v6);
+        page.torrents.push(DumpedTorrent {
+            info_hash: self.info_hash,
+            completed: self.completed,
+            last_announce_secs: self.last_announce_secs,
+            v4: (page.v4.len() - v4) as u32,
+            v6: (page.v6.len() - v6) as u32,
+        });
+    }
+
+    /// Takes peers back; of one that is known already, the later word counts.
+    pub(super) fn restore_peers(&mut self, v4: &[DumpedPeer<PEER_V4_LEN>], v6: &[DumpedPeer<PEER_V6_LEN>]) {
+        restore_in_table(&mut self.v4, v4);
+        restore_in_table(&mut self.v6, v6);
     }
 
     pub(super) fn peers(&self) -> usize {
@@ -145,6 +168,21 @@ fn update_table<const N: usize>(
         None => table.insert(entry, seeder, stamp),
     }
     update.completed && !had_completed
+}
+
+fn restore_in_table<const N: usize>(table: &mut PeerTable<N>, peers: &[DumpedPeer<N>]) {
+    table.reserve_first(peers.len());
+    for DumpedPeer { entry, seeder, completed, heard_secs } in peers {
+        match table.position(entry) {
+            None => table.insert(*entry, *seeder, Stamp::new(*heard_secs, *completed)),
+            Some(position) => {
+                let known = table.stamp(position);
+                if known.heard_secs() < *heard_secs {
+                    table.renew(position, *seeder, Stamp::new(*heard_secs, *completed || known.completed()));
+                }
+            }
+        }
+    }
 }
 
 fn expire_in_table<const N: usize>(

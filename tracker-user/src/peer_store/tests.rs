@@ -14,25 +14,25 @@ const TIMEOUTS: Timeouts = Timeouts { peer_secs: 100, torrent_secs: 1000 };
 
 /// One peer of the naive store.
 #[derive(Clone, Copy, Debug)]
-struct NaivePeer {
-    seeder: bool,
-    completed: bool,
-    heard_secs: u32,
+pub(super) struct NaivePeer {
+    pub(super) seeder: bool,
+    pub(super) completed: bool,
+    pub(super) heard_secs: u32,
 }
 
 #[derive(Debug, Default)]
-struct NaiveSwarm {
-    peers: BTreeMap<SocketAddr, NaivePeer>,
-    completed: u32,
-    heard_secs: u32,
+pub(super) struct NaiveSwarm {
+    pub(super) peers: BTreeMap<SocketAddr, NaivePeer>,
+    pub(super) completed: u32,
+    pub(super) heard_secs: u32,
 }
 
 /// The same behaviour, written for plainness alone.
 #[derive(Debug, Default)]
-struct Naive(BTreeMap<InfoHash, NaiveSwarm>);
+pub(super) struct Naive(pub(super) BTreeMap<InfoHash, NaiveSwarm>);
 
 impl Naive {
-    fn update(&mut self, update: &Update) {
+    pub(super) fn update(&mut self, update: &Update) {
         let known = self.0.contains_key(&update.info_hash);
         if update.peer.port() == 0 || (update.standing == Standing::Stopped && !known) {
             return;
@@ -75,7 +75,7 @@ impl Naive {
         })
     }
 
-    fn totals(&self) -> Totals {
+    pub(super) fn totals(&self) -> Totals {
         let all = || self.0.keys().filter_map(|info_hash| self.counts(info_hash));
         Totals {
             torrents: self.0.len() as u64,
@@ -105,11 +105,11 @@ fn may_get(standing: Standing, seeder: bool) -> bool {
     }
 }
 
-fn hash(number: u8) -> InfoHash {
+pub(super) fn hash(number: u8) -> InfoHash {
     InfoHash([number; 20])
 }
 
-fn address(number: u8, v6: bool, port: u16) -> SocketAddr {
+pub(super) fn address(number: u8, v6: bool, port: u16) -> SocketAddr {
     let ip = if v6 {
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(number)))
     } else {
@@ -118,11 +118,11 @@ fn address(number: u8, v6: bool, port: u16) -> SocketAddr {
     SocketAddr::new(ip, port)
 }
 
-fn store() -> PeerStore {
+pub(super) fn store() -> PeerStore {
     PeerStore::new([1, 2], StoreConfig { timeouts: TIMEOUTS, limits: Limits::default() })
 }
 
-fn sweep_once(store: &PeerStore, now: Now) {
+pub(super) fn sweep_once(store: &PeerStore, now: Now) {
     let mut sweep = Sweep::default();
     while sweep.step(store, now) != Reached::EndOfStore {}
 }
@@ -208,7 +208,7 @@ proptest! {
     }
 }
 
-fn leecher(torrent: u8, peer: SocketAddr) -> Update {
+pub(super) fn leecher(torrent: u8, peer: SocketAddr) -> Update {
     Update {
         info_hash: hash(torrent),
         peer,
@@ -219,7 +219,7 @@ fn leecher(torrent: u8, peer: SocketAddr) -> Update {
     }
 }
 
-fn announce(store: &PeerStore, update: &Update, secs: u32) -> SwarmCounts {
+pub(super) fn announce(store: &PeerStore, update: &Update, secs: u32) -> SwarmCounts {
     store.announce(
         &Update { now_secs: secs, ..*update },
         &mut fastrand::Rng::with_seed(1),
