@@ -15,6 +15,7 @@ pub mod ingress;
 pub mod notify;
 pub mod peer_store;
 pub mod privileges;
+pub mod state;
 pub mod state_dump;
 pub mod text_file;
 pub mod tracker;

@@ -1,0 +1,129 @@
+//! A file that is replaced whole: written beside, on the disk before it takes the place of the one before, so that whoever
+//! reads it finds the one or the other, however the machine stops.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// What is added to the name of the file that is written.
+const BESIDE: &str = ".new";
+
+/// A file that is being written; dropped without [`ReplacedFile::commit`], it is removed and the one before stays.
+#[derive(Debug)]
+pub struct ReplacedFile {
+    path: PathBuf,
+    beside: PathBuf,
+    file: File,
+    is_committed: bool,
+}
+
+impl ReplacedFile {
+    /// Begins to write what will stand at `path`, with these permissions where the file is new.
+    ///
+    /// # Errors
+    /// Where the directory cannot be written to, or another process is writing the same file.
+    pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
+        let beside = beside(path);
+        let file = loop {
+            let file =
+                OpenOptions::new().write(true).create(true).truncate(false).mode(mode).open(&beside)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(io::Error::new(io::ErrorKind::WouldBlock, "another process is writing it"));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Whoever held the lock may have moved the file to its place meanwhile.
+            if fs::metadata(&beside).is_ok_and(|there| is_same(&there, &file)) {
+                break file;
+            }
+        };
+        file.set_len(0)?;
+        Ok(Self { path: path.to_owned(), beside, file, is_committed: false })
+    }
+
+    /// Puts the file in its place, once all of it is on the disk.
+    ///
+    /// # Errors
+    /// Where it cannot be written to the end. Then the one before stays.
+    pub fn commit(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.beside, &self.path)?;
+        self.is_committed = true;
+        File::open(directory(&self.path))?.sync_all()
+    }
+}
+
+impl Write for ReplacedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for ReplacedFile {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            // What is left behind is written over by the next.
+            let _ = fs::remove_file(&self.beside);
+        }
+    }
+}
+
+fn is_same(there: &fs::Metadata, file: &File) -> bool {
+    file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name: OsString = path.into();
+    name.push(BESIDE);
+    name.into()
+}
+
+/// The directory that a file stands in.
+pub fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ReplacedFile, beside, directory};
+    use std::fs;
+    use std::io::{ErrorKind, Write};
+    use std::path::Path;
+
+    #[test]
+    fn until_it_is_whole_the_one_before_stands_in_its_place() {
+        let path = std::env::temp_dir().join(format!("tracker-user-{}-replaced", std::process::id()));
+        fs::write(&path, "before").unwrap();
+        // Left behind by a process that was killed.
+        fs::write(beside(&path), "half of something much longer").unwrap();
+        let mut file = ReplacedFile::create(&path, 0o600).unwrap();
+        file.write_all(b"after").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        let other = ReplacedFile::create(&path, 0o600).unwrap_err();
+        assert_eq!(other.kind(), ErrorKind::WouldBlock);
+        file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"after");
+        assert!(!beside(&path).exists());
+        drop(ReplacedFile::create(&path, 0o600).unwrap());
+        assert!(!beside(&path).exists());
+        assert_eq!(fs::read(&path).unwrap(), b"after");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_name_alone_stands_in_the_working_directory() {
+        assert_eq!(directory(Path::new("state")), Path::new("."));
+        assert_eq!(directory(Path::new("/var/state")), Path::new("/var"));
+    }
+}
