@@ -2,6 +2,7 @@
 //! `http` and then the same; `daemon` starts them, `control` looks after them.
 
 pub mod access_list;
+pub mod bencode;
 pub mod bind;
 pub mod clock;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod ingress;
 pub mod notify;
 pub mod peer_store;
 pub mod privileges;
+pub mod scrape_format;
 pub mod state;
 pub mod state_dump;
 pub mod text_file;

@@ -1,10 +1,10 @@
 //! `/announce` (BEP 3, 7, 23, 24, 31): from the query to a peer's word, and from the swarm to bencode. It never
 //! believes an address in the query, and never stores anything of a request that it refuses.
 
-use super::bencode::Writer;
 use super::query;
 use super::refusal::Refusal;
 use crate::access_list::PeerId;
+use crate::bencode::Writer;
 use crate::info_hash::InfoHash;
 use crate::tracker::{Announced, Event};
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! The tracker over HTTP (BEP 3): sockets, HTTP and bencode around [`crate::tracker`], which decides. A request
 //! travels listener → connection → dispatch → one of the endpoints; what is read of it lies in `query` and
-//! `client_ip`, what is written in `bencode`. Nothing here keeps anything beyond the request, but for counters.
+//! `client_ip`, what is written in [`crate::bencode`]. Nothing here keeps anything beyond the request, but for counters.
 //!
 //! Answers hold no peer ids: see `docs/adr/0001-no-peer-ids.md`.
 //!
@@ -10,7 +10,6 @@
 
 mod announce;
 mod answer_body;
-pub mod bencode;
 mod client_ip;
 mod connection;
 mod dispatch;

@@ -1,8 +1,8 @@
 //! Why a tracker request cannot be served, as clients read it. Most of it is the request's own fault and stays so.
 
-use super::bencode::Writer;
 use super::query::{BadEncoding, BadInfoHash};
 use crate::access_list::{CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
+use crate::bencode::Writer;
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! `/scrape` (BEP 48): counts of the torrents that are named, as many as fit in a request. It changes nothing.
 
-use super::bencode::Writer;
 use super::query;
 use super::refusal::Refusal;
+use crate::bencode::Writer;
 use crate::info_hash::InfoHash;
 use crate::peer_store::SwarmCounts;
 

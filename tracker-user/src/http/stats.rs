@@ -2,7 +2,7 @@
 
 use super::Service;
 use super::client_ip::contains;
-use super::full_scrape::Format;
+use super::full_scrape::{self, Format};
 use super::query;
 use crate::clock::Now;
 use crate::counters::{HttpVerdict, QueueCounters, XskEvent};
@@ -73,7 +73,7 @@ pub(super) fn parse(query: &[u8]) -> Result<View, UnknownView> {
         None if is_mode(b"tpbs") => Ok(View::FullScrape(Format::Bencoded)),
         Some(format) if is_mode(b"peer") && query::is(format, b"json") == Ok(true) => Ok(View::Json),
         Some(format) if is_mode(b"tpbs") => {
-            Format::named(format).map(View::FullScrape).ok_or(UnknownView::Format)
+            full_scrape::format_named(format).map(View::FullScrape).ok_or(UnknownView::Format)
         }
         Some(_) if is_mode(b"peer") => Err(UnknownView::Format),
         _ => Err(UnknownView::Mode),

@@ -3,7 +3,7 @@
 use crate::strict_bencode::{Dictionary, Value, parse};
 use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::{collection, prop_assert_eq, proptest};
-use tracker_user::http::bencode::Writer;
+use tracker_user::bencode::Writer;
 
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![any::<u64>().prop_map(Value::Integer), any::<Vec<u8>>().prop_map(Value::Bytes)];

@@ -5,11 +5,11 @@
 //! lets everything else on that thread run.
 
 use super::coding::{Coding, Encoder};
-use super::format::{Format, Row};
 use super::limits::Place;
 use crate::clock::Now;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{Listing, SwarmCounts};
+use crate::scrape_format::{Format, Row};
 use crate::state_dump::Calendar;
 use crate::tracker::Tracker;
 use bytes::Bytes;

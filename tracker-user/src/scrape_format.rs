@@ -1,7 +1,6 @@
 //! The formats of a full scrape, byte for byte as opentracker writes them: programs that count torrents read them.
 
-use crate::http::bencode::Writer;
-use crate::http::query;
+use crate::bencode::Writer;
 use crate::info_hash::InfoHash;
 use crate::peer_store::SwarmCounts;
 use std::io::Write as _;
@@ -10,9 +9,10 @@ use std::io::Write as _;
 const PLAIN_IN_URL: &[u8] = b"$-./=_~";
 
 /// How the torrents of a full scrape are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http) enum Format {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
     /// The dictionary of an ordinary scrape (BEP 48), except that its keys are in no order.
+    #[default]
     Bencoded,
     /// 20 bytes info hash, then seeders and leechers in 4 bytes each, big-endian.
     Binary,
@@ -28,35 +28,41 @@ pub(in crate::http) enum Format {
 
 /// One torrent of a full scrape.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
-    pub(super) info_hash: InfoHash,
-    pub(super) counts: SwarmCounts,
+pub struct Row {
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// Its figures.
+    pub counts: SwarmCounts,
     /// Of its last announce, since 1970; for [`Format::StateDump`] alone.
-    pub(super) minute: u64,
+    pub minute: u64,
 }
 
 impl Format {
-    /// The format that a query names with `format=`.
-    pub(in crate::http) fn named(value: &[u8]) -> Option<Self> {
-        const NAMES: [(&[u8], Format); 5] = [
-            (b"ben", Format::Bencoded),
-            (b"bin", Format::Binary),
-            (b"txt", Format::Text),
-            (b"txtp", Format::TextWithDownloads),
-            (b"url", Format::Url),
-        ];
-        NAMES.iter().find(|(name, _)| query::is(value, name) == Ok(true)).map(|(_, format)| *format)
+    /// The formats of scrapes, without that of the dump.
+    pub const SCRAPES: [Self; 5] =
+        [Self::Bencoded, Self::Binary, Self::Text, Self::TextWithDownloads, Self::Url];
+
+    /// The name by which operators and monitors ask for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bencoded => "ben",
+            Self::Binary => "bin",
+            Self::Text => "txt",
+            Self::TextWithDownloads => "txtp",
+            Self::Url => "url",
+            Self::StateDump => "statedump",
+        }
     }
 
     /// Writes what stands before the first torrent.
-    pub(super) fn begin(self, out: &mut Vec<u8>) {
+    pub fn begin(self, out: &mut Vec<u8>) {
         if self == Self::Bencoded {
             out.extend_from_slice(b"d5:filesd");
         }
     }
 
     /// Writes one torrent.
-    pub(super) fn torrent(self, out: &mut Vec<u8>, row: &Row) {
+    pub fn torrent(self, out: &mut Vec<u8>, row: &Row) {
         let Row { info_hash: InfoHash(hash), counts, minute } = row;
         let SwarmCounts { seeders, leechers, completed } = *counts;
         // Writing to memory cannot fail.
@@ -90,7 +96,7 @@ impl Format {
     }
 
     /// Writes what stands behind the last torrent.
-    pub(super) fn end(self, out: &mut Vec<u8>) {
+    pub fn end(self, out: &mut Vec<u8>) {
         if self == Self::Bencoded {
             out.extend_from_slice(b"ee");
         }
@@ -171,13 +177,5 @@ mod tests {
         assert_eq!(url(*b"\\]^_`abcdefghijklmno"), "%5c%5d%5e_%60abcdefghijklmno");
         assert_eq!(url(*b"pqrstuvwxyz{|}~\x7f\x80\x81\x82\x83"), "pqrstuvwxyz%7b%7c%7d~%7f%80%81%82%83");
         assert_eq!(url([0xab; 20]), "%ab".repeat(20));
-    }
-
-    #[test]
-    fn formats_are_named_as_in_opentracker() {
-        assert_eq!(Format::named(b"txtp"), Some(Format::TextWithDownloads));
-        assert_eq!(Format::named(b"%74xt"), Some(Format::Text));
-        assert_eq!(Format::named(b"xml"), None);
-        assert_eq!(Format::named(b""), None);
     }
 }
