@@ -55,7 +55,8 @@ verdicts! {
     SourceBlocked = "source_blocked",
     /// Dropped by the kernel program: a proven source that asks more than its budget.
     SourceOverBudget = "source_over_budget",
-    /// Dropped by the kernel program: more connects than the budget of all sources together.
+    /// Dropped: more connects than the budget of all sources together, which is kept by the kernel program, and is none in
+    /// a daemon that drains.
     ConnectOverBudget = "connect_over_budget",
     /// Passed on by the kernel program: an announce whose connection id holds.
     AnnounceProven = "announce_proven",

@@ -42,11 +42,13 @@ pub enum HttpVerdict {
     FullScrapeBegun,
     /// A full scrape, refused: this address had one too lately, or too many are running.
     FullScrapeRefused,
+    /// An announce or a scrape, answered with a failure reason because the daemon is about to end.
+    TurnedAway,
 }
 
 impl HttpVerdict {
     /// Every verdict, in the order of the counters.
-    pub const ALL: [HttpVerdict; 16] = [
+    pub const ALL: [HttpVerdict; 17] = [
         Self::AnnounceAnswered,
         Self::AnnounceRefused,
         Self::ScrapeAnswered,
@@ -63,6 +65,7 @@ impl HttpVerdict {
         Self::ClientDenied,
         Self::FullScrapeBegun,
         Self::FullScrapeRefused,
+        Self::TurnedAway,
     ];
 
     /// The name under which the counter is published.
@@ -84,6 +87,7 @@ impl HttpVerdict {
             Self::ClientDenied => "client_denied",
             Self::FullScrapeBegun => "full_scrape_begun",
             Self::FullScrapeRefused => "full_scrape_refused",
+            Self::TurnedAway => "turned_away",
         }
     }
 }

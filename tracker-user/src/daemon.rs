@@ -5,6 +5,7 @@ use crate::bind::Bound;
 use crate::clock::Now;
 use crate::config::Command;
 use crate::config::types::{Config, Mode, Transport, XskConfig};
+use crate::control::socket::{self, ControlSocket, Desk};
 use crate::control::{Control, End, Kernel, Lists, Signals, keys};
 use crate::counters::Counters;
 use crate::http;
@@ -25,9 +26,12 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, channel, unbounded_channel};
 use tokio::sync::watch;
 use tracker_common::connection_id::Slot;
+
+/// Orders of operators that wait for the control loop: whoever gives one more waits as well.
+const ORDERS: usize = 16;
 
 /// Runs the tracker until it is told to stop; `reread` reads the configuration again when it is told to reload.
 ///
@@ -37,6 +41,7 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
     raise_descriptor_limit();
     let notifier = Notifier::from_environment();
     let bound = Bound::bind(config)?;
+    let control_socket = config.control.socket.as_deref().map(ControlSocket::bind).transpose()?;
     let (kernel, keys) = start_kernel(config, &bound.addresses)?;
     let keeps = match (kernel.is_running(), config.xdp.mode) {
         (false, _) => Keeps::Nothing,
@@ -45,12 +50,7 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
     };
     privileges::give_up(&config.tracker, keeps)?;
 
-    let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
-    tracker.set_access(AccessList::of(&config.access));
-    let lists = Lists::start(&config.access, config.log_refused, Arc::clone(&tracker))?;
-    if let Some(path) = &config.state_load {
-        load_state(path, &tracker, config)?;
-    }
+    let (tracker, lists) = make_tracker(config)?;
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
     let service =
         Arc::new(http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?);
@@ -62,6 +62,10 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
         let mut workers = Workers::new(lost);
         workers.start_udp(bound.udp, || handler(config, &tracker, &keys), service.counters())?;
         workers.start_http(bound.tcp, &service)?;
+        let (orders, ordered) = channel(ORDERS);
+        let (service_of_desk, lists_of_desk) = (Arc::clone(&service), Arc::clone(&lists));
+        let desk = Desk::new(config, &bound.addresses, service_of_desk, lists_of_desk, orders);
+        serve_operators(control_socket.as_ref(), desk)?;
         announce_readiness(&notifier, config, &bound.addresses);
 
         let cores = xsk_cores(&config.xsk)?;
@@ -80,13 +84,15 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
             keys: &keys,
             kernel,
             lists,
+            service: &service,
+            orders: ordered,
             serve_queue: &mut serve_queue,
         };
         let end = control.run(signals, lost_workers).await;
         stopping(&notifier, &end);
         let stopped = workers.stop();
         match end {
-            End::Asked(_) => stopped,
+            End::Asked(_) | End::Drained => stopped,
             End::WorkerLost(name) => stopped.and_then(|()| bail!("worker {name} ended by itself")),
         }
     })
@@ -112,6 +118,25 @@ fn start_kernel(config: &Config, bound: &[(Transport, SocketAddr)]) -> Result<(K
     let [source_hash_key, _] = random_key()?;
     kernel.start(config, &keys, source_hash_key)?;
     Ok((kernel, Arc::new(ArcSwap::from_pointee(keys))))
+}
+
+/// The tracker with its lists and with what an earlier run has left.
+fn make_tracker(config: &Config) -> Result<(Arc<Tracker>, Arc<Lists>)> {
+    let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
+    tracker.set_access(AccessList::of(&config.access));
+    let lists = Lists::start(&config.access, config.log_refused, Arc::clone(&tracker))?;
+    if let Some(path) = &config.state_load {
+        load_state(path, &tracker, config)?;
+    }
+    Ok((tracker, Arc::new(lists)))
+}
+
+/// Begins to answer at the control socket, where there is one. Must be called within the runtime of control.
+fn serve_operators(socket: Option<&ControlSocket>, desk: Desk) -> Result<()> {
+    let Some(socket) = socket else { return Ok(()) };
+    let listener = socket.listener().context("cannot serve the control socket")?;
+    tokio::spawn(socket::serve(listener, Arc::new(desk)));
+    Ok(())
 }
 
 /// Takes back what an earlier run knew of torrents. The list is in force by then: what it forbids is left out.
@@ -162,6 +187,7 @@ fn announce_readiness(notifier: &Notifier, config: &Config, addresses: &[(Transp
 fn stopping(notifier: &Notifier, end: &End) {
     match end {
         End::Asked(signal) => log::info!("{signal}: stopping"),
+        End::Drained => log::info!("drained: stopping"),
         End::WorkerLost(name) => log::error!("worker {name} ended by itself: stopping"),
     }
     notifier.tell(State::Stopping);

@@ -5,12 +5,15 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 use tracker_user::config::finding::Finding;
-use tracker_user::config::types::{Config, LogLevel};
+use tracker_user::config::types::Config;
 use tracker_user::config::{self, Command};
 use tracker_user::ingress::xdp::Xdp;
-use tracker_user::{daemon, doctor};
+use tracker_user::{ctl, daemon, doctor, logging};
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|first| first == ctl::NAME) {
+        return ExitCode::from(ctl::run(std::env::args_os().skip(2)));
+    }
     let (task, arguments) = task(std::env::args_os().collect());
     match config::from_arguments(arguments) {
         Command::Run { config, warnings } => {
@@ -18,7 +21,7 @@ fn main() -> ExitCode {
                 write_findings(&warnings);
                 return diagnose(&config, as_json);
             }
-            start_logging(config.log_level);
+            logging::start(config.log_level);
             warnings.iter().for_each(|warning| log::warn!("{warning}"));
             match daemon::run(&config, &|| config::from_arguments(std::env::args_os())) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -66,22 +69,6 @@ fn diagnose(config: &Config, as_json: bool) -> ExitCode {
     let report = doctor::run(&doctor::Request { config, interfaces, build, as_json });
     write(std::io::stdout(), report.text);
     if report.is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn start_logging(level: LogLevel) {
-    let filter = match level {
-        LogLevel::Error => log::LevelFilter::Error,
-        LogLevel::Warn => log::LevelFilter::Warn,
-        LogLevel::Info => log::LevelFilter::Info,
-        LogLevel::Debug => log::LevelFilter::Debug,
-    };
-    env_logger::Builder::new()
-        .filter_level(filter)
-        // It tells of every relocation, which is of use to nobody here.
-        .filter_module("aya_obj", filter.min(log::LevelFilter::Warn))
-        .filter_module("aya", filter.min(log::LevelFilter::Warn))
-        .format_target(false)
-        .init();
 }
 
 fn write_findings(findings: &[Finding]) {

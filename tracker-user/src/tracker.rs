@@ -7,6 +7,7 @@ use crate::info_hash::InfoHash;
 use crate::peer_store::{Limits, PeerStore, PeersOut, Standing, StoreConfig, SwarmCounts, Timeouts, Update};
 use arc_swap::{ArcSwap, Guard};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use tracker_common::siphash::Key;
 
@@ -60,6 +61,7 @@ pub struct Tracker {
     access: ArcSwap<AccessList>,
     torrents: ArcSwap<TorrentList>,
     refusals: OnceLock<Arc<Refusals>>,
+    is_draining: AtomicBool,
 }
 
 impl Tracker {
@@ -74,6 +76,7 @@ impl Tracker {
             access: ArcSwap::default(),
             torrents: ArcSwap::default(),
             refusals: OnceLock::new(),
+            is_draining: AtomicBool::new(false),
         }
     }
 
@@ -90,6 +93,16 @@ impl Tracker {
     /// Replaces who is served, whole and at once.
     pub fn set_access(&self, access: AccessList) {
         self.access.store(Arc::new(access));
+    }
+
+    /// Takes in no new clients from now on: the daemon is about to end.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether new clients are turned away, since the daemon is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
     }
 
     /// Whether this client's announces of this torrent are taken in. Asked before [`Tracker::announce`], by whoever refuses

@@ -3,6 +3,7 @@
 
 mod attaching;
 mod changes;
+mod draining;
 mod fallback;
 mod handover;
 mod hosts;

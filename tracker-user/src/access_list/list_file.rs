@@ -110,6 +110,11 @@ impl ListedTorrents {
         self.hashes.contains(info_hash)
     }
 
+    /// All of them, in order.
+    pub(super) fn as_slice(&self) -> &[InfoHash] {
+        self.hashes.as_slice()
+    }
+
     /// How many are listed.
     pub fn len(&self) -> usize {
         self.hashes.len()

@@ -99,6 +99,44 @@ impl TorrentList {
         self.list.as_ref().map(|list| list.kind)
     }
 
+    /// How many torrents are on the list; 0 where there is none.
+    pub fn len(&self) -> usize {
+        let Some(list) = &self.list else { return 0 };
+        let flipped = list.flipped.as_slice();
+        let taken_off = flipped.iter().filter(|hash| list.listed.contains(hash)).count();
+        list.listed.len() + flipped.len() - 2 * taken_off
+    }
+
+    /// Whether no torrent is on the list.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next torrents on the list in the order of their hashes, `most` of them, behind `after`.
+    pub fn page(&self, after: Option<&InfoHash>, most: usize) -> Vec<InfoHash> {
+        let Some(list) = &self.list else { return Vec::new() };
+        let behind =
+            |hashes: &'_ [InfoHash]| after.map_or(0, |after| hashes.partition_point(|hash| hash <= after));
+        let (listed, flipped) = (list.listed.as_slice(), list.flipped.as_slice());
+        let mut listed = listed[behind(listed)..].iter().copied().peekable();
+        let mut flipped = flipped[behind(flipped)..].iter().copied().peekable();
+        // What is in one of the two and not in both.
+        let merged = std::iter::from_fn(|| {
+            loop {
+                match (listed.peek(), flipped.peek()) {
+                    (Some(one), Some(other)) if one == other => {
+                        listed.next();
+                        flipped.next();
+                    }
+                    (Some(one), Some(other)) if other < one => return flipped.next(),
+                    (None, _) => return flipped.next(),
+                    _ => return listed.next(),
+                }
+            }
+        });
+        merged.take(most).collect()
+    }
+
     /// What stands behind a torrent in the file of the list. Reads the file.
     pub fn note(&self, info_hash: &InfoHash) -> Option<String> {
         self.list.as_ref()?.listed.note(info_hash)
@@ -207,6 +245,19 @@ mod tests {
                 let (changed, count) = list.changed(&changes).unwrap();
                 prop_assert_eq!(count, differences);
                 list = changed;
+                prop_assert_eq!(list.len(), expected.len());
+                let (mut pages, mut after) = (Vec::new(), None);
+                loop {
+                    let page = list.page(after.as_ref(), 37);
+                    after = page.last().copied();
+                    pages.extend_from_slice(&page);
+                    if page.len() < 37 {
+                        break;
+                    }
+                }
+                let mut sorted: Vec<_> = expected.iter().copied().map(numbered).collect();
+                sorted.sort_unstable();
+                prop_assert_eq!(pages, sorted);
                 for number in 0..900 {
                     prop_assert_eq!(list.permits(&numbered(number)), expected.contains(&number));
                 }

@@ -1,6 +1,7 @@
 //! The configuration as the daemon uses it: plain values with their defaults, however they were given.
 
 mod access;
+mod control;
 mod http;
 mod tracker;
 mod udp;
@@ -8,12 +9,14 @@ mod xdp;
 mod xsk;
 
 pub use access::AccessConfig;
+pub use control::ControlConfig;
 pub use http::HttpConfig;
 pub use tracker::TrackerConfig;
 pub use udp::UdpConfig;
 pub use xdp::{Mode, XdpAttach, XdpConfig};
 pub use xsk::{CopyMode, XskConfig};
 
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -39,6 +42,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// A state dump to read at the start; below the root directory that is entered.
     pub state_load: Option<PathBuf>,
+    /// How an operator reaches the daemon while it runs.
+    pub control: ControlConfig,
     /// How much is written to standard error.
     pub log_level: LogLevel,
     /// Whether refused announces are written there, a few each second.
@@ -76,7 +81,8 @@ impl Transport {
 }
 
 /// The least severe messages that are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// The daemon cannot go on.
     Error,
@@ -87,6 +93,18 @@ pub enum LogLevel {
     Info,
     /// Why it does so.
     Debug,
+}
+
+impl LogLevel {
+    /// The name in files and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
 }
 
 impl Config {

@@ -4,9 +4,12 @@ use super::types::{CopyMode, DEFAULT_PORT, LogLevel, Mode, XdpAttach};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// IPv4 addresses stand in the last 32 bits of the IPv6 addresses that map them (RFC 4291, section 2.5.5.2).
 const MAPPED_PREFIX_BITS: u8 = 96;
+/// Bytes for the path of a Unix socket, with the zero that ends it.
+const SOCKET_PATH_ROOM: usize = 108;
 
 /// The error of every parser: what would have been right, and what was there.
 pub(super) fn expected(wanted: &str, found: &str) -> String {
@@ -46,6 +49,15 @@ pub(super) fn text(text: &str, wanted: &str) -> Result<String, String> {
         return Err(expected(wanted, text));
     }
     Ok(text.to_owned())
+}
+
+/// Where a Unix socket is bound: the kernel takes no longer path (unix(7)), and a relative one would be another for everyone.
+pub(super) fn socket_path(text: &str) -> Result<PathBuf, String> {
+    let fits = text.starts_with('/') && !text.ends_with('/') && text.len() < SOCKET_PATH_ROOM;
+    if !fits || text.contains(char::is_control) {
+        return Err(expected("an absolute path of at most 107 bytes", text));
+    }
+    Ok(text.into())
 }
 
 /// What a peer id may begin with.

@@ -20,6 +20,8 @@ struct Running {
     xdp: Xdp,
     /// Hears of changes to interfaces, once [`Kernel::watch`] has been called.
     watch: Option<AsyncFd<ChangeWatch>>,
+    /// Whether no more connects are answered.
+    is_draining: bool,
 }
 
 impl Kernel {
@@ -46,7 +48,7 @@ impl Kernel {
             Mode::Xsk | Mode::Xdp => Ok(Xdp::load(config, bound)?),
         };
         match loaded {
-            Ok(xdp) => Ok(Self { running: Some(Running { xdp, watch: None }) }),
+            Ok(xdp) => Ok(Self { running: Some(Running { xdp, watch: None, is_draining: false }) }),
             Err(error) => {
                 log::info!("mode auto: packets come through sockets, since there is no XDP: {error}");
                 Ok(Self::absent())
@@ -170,10 +172,20 @@ impl Kernel {
         }
     }
 
+    /// Lets the program answer no more connects, but for one at the most.
+    pub(super) fn drain(&mut self) {
+        let Some(Running { xdp, is_draining, .. }) = &mut self.running else { return };
+        *is_draining = true;
+        xdp.answer_no_connects();
+    }
+
     /// Takes over budgets and denied networks.
     pub(super) fn adjust(&mut self, config: &Config) {
-        let Some(Running { xdp, .. }) = &mut self.running else { return };
+        let Some(Running { xdp, is_draining, .. }) = &mut self.running else { return };
         xdp.set_budgets(&config.xdp);
+        if *is_draining {
+            xdp.answer_no_connects();
+        }
         if let Err(error) = xdp.deny(&config.access.deny) {
             log::error!("denied networks are dropped by the daemon, but not by the XDP program: {error}");
         }

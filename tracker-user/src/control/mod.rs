@@ -1,27 +1,33 @@
 //! What goes on beside the packets: signals, new keys, expiry, the XDP program, and watching over the workers. It
 //! publishes snapshots that the workers read, and is never on the packet path.
 
+mod drain;
 mod kernel;
 pub mod keys;
 mod lists;
+pub mod socket;
 mod sweeper;
 
 pub use kernel::Kernel;
-pub use lists::Lists;
+pub use lists::{Lists, Wanted};
 
 use crate::access_list::AccessList;
 use crate::clock::Now;
 use crate::config::Command;
 use crate::config::types::Config;
 use crate::counters::Counters;
+use crate::http;
 use crate::ingress::xdp::OpenedQueue;
 use crate::tracker::Tracker;
 use crate::udp::SharedKeys;
+use drain::Drain;
+use socket::{Order, Reloaded};
 use std::io::Result;
+use std::sync::Arc;
 use std::time::Duration;
 use sweeper::Sweeper;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::time::{Instant, interval, interval_at};
 
 /// How often the XDP program gets a sign of life, and its counters are read.
@@ -32,6 +38,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 pub enum End {
     /// SIGTERM or SIGINT.
     Asked(&'static str),
+    /// It has drained.
+    Drained,
     /// The worker of this name has ended by itself.
     WorkerLost(String),
 }
@@ -74,7 +82,11 @@ pub struct Control<'a> {
     /// Starts a thread for an AF_XDP socket that has come with an interface.
     pub serve_queue: &'a mut dyn FnMut(OpenedQueue),
     /// The lists of torrents.
-    pub lists: Lists,
+    pub lists: Arc<Lists>,
+    /// What is served over HTTP: a drain waits for it.
+    pub service: &'a http::Service,
+    /// What operators order.
+    pub orders: Receiver<Order>,
 }
 
 impl Control<'_> {
@@ -86,17 +98,37 @@ impl Control<'_> {
         let mut heartbeat = interval(HEARTBEAT);
         self.kernel.watch();
         self.serve_opened_queues();
+        let mut drain = None;
         let mut sweeper = Sweeper::new(self.config.tracker.peer_timeout_secs);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return End::Asked("SIGTERM"),
                 _ = signals.interrupt.recv() => return End::Asked("SIGINT"),
-                _ = signals.hangup.recv() => self.reload(),
+                _ = signals.hangup.recv() => drop(self.reload()),
+                Some(order) = self.orders.recv() => self.obey(order, &mut drain),
+                () = Drain::is_over(&mut drain, self.counters, self.service) => return End::Drained,
                 Some(worker) = lost_workers.recv() => return End::WorkerLost(worker),
                 _ = rotation.tick() => self.rotate(),
                 _ = heartbeat.tick() => self.kernel.beat(self.counters),
                 () = self.kernel.host_changed() => self.follow_host(),
                 () = sweeper.next_turn() => sweeper.sweep_shard(self.tracker.store(), Now::read()),
+            }
+        }
+    }
+
+    /// Does what an operator orders. Whoever gave the order may be gone.
+    fn obey(&mut self, order: Order, drain: &mut Option<Drain>) {
+        match order {
+            Order::Reload(done) => drop(done.send(self.reload())),
+            Order::Drain(within, done) => {
+                log::info!(
+                    "draining: no new clients, and the end once it is quiet, within {} s",
+                    within.as_secs()
+                );
+                self.tracker.drain();
+                self.kernel.drain();
+                *drain = Some(Drain::begin(within, self.counters));
+                let _ = done.send(());
             }
         }
     }
@@ -120,23 +152,28 @@ impl Control<'_> {
 
     /// Takes over what can change while the daemon runs. A configuration with a mistake changes nothing; lists are read
     /// again all the same, from where they were: within a chroot the configuration is often out of reach.
-    fn reload(&mut self) {
+    fn reload(&mut self) -> Reloaded {
         match (self.reread)() {
             Command::Run { config, warnings } => {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));
                 self.tracker.set_access(AccessList::of(&config.access));
                 self.kernel.adjust(&config);
-                self.lists.reload(Some(&config.access));
+                let lists = self.lists.reload(Some(&config.access));
                 log::info!(
                     "reloaded access.deny, access.clients_deny, the lists and the budgets under xdp; other keys need a restart"
                 );
+                Reloaded { configuration: Ok(()), lists }
             }
             Command::Refuse { findings, .. } => {
                 findings.iter().for_each(|finding| log::error!("{finding}"));
                 log::error!("the configuration is not reloaded: mend it first; the lists of torrents are");
-                self.lists.reload(None);
+                let findings = findings.iter().map(ToString::to_string).collect();
+                Reloaded { configuration: Err(findings), lists: self.lists.reload(None) }
             }
-            Command::Print { .. } => {}
+            // The arguments with which the daemon runs ask for nothing to be printed.
+            Command::Print { .. } => {
+                Reloaded { configuration: Err(Vec::new()), lists: self.lists.reload(None) }
+            }
         }
     }
 }

@@ -114,7 +114,7 @@ impl Dispatcher {
         *response.status_mut() = answer.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-        if answer.verdict == HttpVerdict::MethodRefused {
+        if answer.verdict == HttpVerdict::MethodRefused || self.service.tracker.is_draining() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some((name, value)) = answer.extra {
@@ -138,6 +138,11 @@ impl Dispatcher {
         let headers = request.headers();
         let query = request.uri().query().unwrap_or_default().as_bytes();
         match endpoint(request.uri(), &self.service.access.stats_path) {
+            Endpoint::Announce | Endpoint::Scrape | Endpoint::FullScrape
+                if self.service.tracker.is_draining() =>
+            {
+                refuse(Refusal::Draining, HttpVerdict::TurnedAway, scratch)
+            }
             Endpoint::Announce => self.announce(client, query, scratch),
             Endpoint::FullScrape if self.service.http.full_scrape => {
                 let request = FullScrapeRequest { client, headers, format: Format::Bencoded };

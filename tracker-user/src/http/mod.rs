@@ -82,6 +82,29 @@ impl Service {
         &self.counters
     }
 
+    /// The tracker behind it.
+    pub const fn tracker(&self) -> &Arc<Tracker> {
+        &self.tracker
+    }
+
+    /// Everything that the statistics have, as one JSON object, for whoever asks by another way than HTTP.
+    pub fn statistics(&self, now: Now) -> Vec<u8> {
+        let mut json = Vec::new();
+        stats::write(&mut json, stats::View::Json, self, now);
+        json
+    }
+
+    /// Seconds since the daemon was started.
+    pub const fn uptime_secs(&self, now: Now) -> u32 {
+        now.seconds().saturating_sub(self.started.seconds())
+    }
+
+    /// Full scrapes that are being sent.
+    pub fn full_scrapes_running(&self) -> u64 {
+        let [running, ..] = self.full_scrapes.figures();
+        running
+    }
+
     /// The open connections that one worker may have: its part of the whole.
     fn max_connections_of_a_worker(&self) -> usize {
         let workers = self.counters.http_workers().len().max(1);

@@ -4,6 +4,9 @@ use super::query::{BadEncoding, BadInfoHash};
 use crate::access_list::{CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
 use crate::bencode::Writer;
 
+/// Minutes after which a client may find the tracker again that was about to end.
+const RETRY_MINUTES: &[u8] = b"5";
+
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -21,6 +24,8 @@ pub(super) enum Refusal {
     TorrentForbidden,
     /// The operator does not serve this client's software.
     ClientDenied,
+    /// The tracker is about to end.
+    Draining,
 }
 
 impl Refusal {
@@ -34,17 +39,20 @@ impl Refusal {
             Self::PortInvalid => "port must be a number from 1 to 65535",
             Self::TorrentForbidden => NOT_AUTHORIZED,
             Self::ClientDenied => CLIENT_NOT_ALLOWED,
+            Self::Draining => "this tracker is about to stop",
         }
     }
 
-    /// Writes the failure; `retry in` is `never` (BEP 31) where the same request fails for ever.
+    /// Writes the failure; `retry in` is `never` (BEP 31) where the same request fails for ever, and else in minutes.
     pub(super) fn write(self, out: &mut Vec<u8>) {
         let mut writer = Writer::new(out);
         writer.dictionary();
         writer.entry_bytes("failure reason", self.reason().as_bytes());
-        // A list changes. Without the word it is also byte for byte what opentracker says.
-        if self != Self::TorrentForbidden {
-            writer.entry_bytes("retry in", b"never");
+        match self {
+            // A list changes. Without the word it is also byte for byte what opentracker says.
+            Self::TorrentForbidden => {}
+            Self::Draining => writer.entry_bytes("retry in", RETRY_MINUTES),
+            _ => writer.entry_bytes("retry in", b"never"),
         }
         writer.end();
     }
@@ -74,6 +82,9 @@ mod tests {
         let mut out = Vec::new();
         Refusal::InfoHashMissing.write(&mut out);
         assert_eq!(out, b"d14:failure reason20:info_hash is missing8:retry in5:nevere");
+        out.clear();
+        Refusal::Draining.write(&mut out);
+        assert_eq!(out, b"d14:failure reason29:this tracker is about to stop8:retry in1:5e");
         out.clear();
         Refusal::TorrentForbidden.write(&mut out);
         let expected =

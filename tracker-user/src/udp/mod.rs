@@ -101,6 +101,10 @@ impl Handler {
         }
         match parse(payload) {
             Err(verdict) => Outcome::Ignore(verdict),
+            // In silence: the client tries another tracker by itself, and an error would make it give this one up.
+            Ok(Request::Connect { .. }) if self.tracker.is_draining() => {
+                Outcome::Ignore(Verdict::ConnectOverBudget)
+            }
             Ok(Request::Connect { transaction_id }) => {
                 let id = connection_id::issue(self.keys.load(), id_address(source), now.slot());
                 let len = response::write_connect(out, transaction_id, id);

@@ -29,6 +29,7 @@ Examples:
                                                find everything wrong before a restart
   opentracker-xdp doctor [--json] -f opentracker.conf
                                                what this host can do for it, and what is in the way
+  opentracker-xdp ctl --help                   ask a tracker that runs, or tell it what to do
 
 Exit codes: 0 done; 1 --check-config found an error, or the tracker could not start on this host or ended by an error;
 2 the options or files are wrong.";

@@ -1,6 +1,7 @@
 //! The entries of the table of settings, a file for each group, in the order in which they are documented and printed.
 
 mod access;
+mod control;
 mod http;
 mod listen;
 mod log;
@@ -25,6 +26,7 @@ static GROUPS: &[&[Setting]] = &[
     xsk::SETTINGS,
     http::SETTINGS,
     state::SETTINGS,
+    control::SETTINGS,
     log::SETTINGS,
 ];
 

@@ -3,8 +3,8 @@
 use super::{from_classic, from_toml};
 use crate::config::print::as_toml;
 use crate::config::types::{
-    AccessConfig, Config, CopyMode, HttpConfig, Listen, LogLevel, Mode, TrackerConfig, Transport, UdpConfig,
-    XdpAttach, XdpConfig, XskConfig,
+    AccessConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LogLevel, Mode, TrackerConfig,
+    Transport, UdpConfig, XdpAttach, XdpConfig, XskConfig,
 };
 use ipnet::IpNet;
 use proptest::collection::vec;
@@ -174,8 +174,18 @@ fn config() -> impl Strategy<Value = Config> {
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
     let log = (log_level, any::<bool>(), option::of("\\PC{1,20}".prop_map(PathBuf::from)));
-    (listen(), tracker(), access(), udp(), (xdp(), xsk()), http(), log).prop_map(
-        |(listen, tracker, access, udp, (xdp, xsk), http, (log_level, log_refused, state_load))| Config {
+    let control = option::of("/\\PC{0,20}[a-z]".prop_map(PathBuf::from));
+    let control = control.prop_map(|socket| ControlConfig { socket });
+    (listen(), tracker(), access(), udp(), (xdp(), xsk()), http(), (log, control)).prop_map(
+        |(
+            listen,
+            tracker,
+            access,
+            udp,
+            (xdp, xsk),
+            http,
+            ((log_level, log_refused, state_load), control),
+        )| Config {
             listen,
             tracker,
             access,
@@ -183,6 +193,7 @@ fn config() -> impl Strategy<Value = Config> {
             xdp,
             xsk,
             http,
+            control,
             log_level,
             log_refused,
             state_load,

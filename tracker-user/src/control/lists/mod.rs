@@ -4,9 +4,14 @@
 
 mod fifo;
 mod refused;
+mod wish;
+
+pub use wish::Wanted;
+pub(super) use wish::{Changed, NoList};
 
 use crate::access_list::{Change, ListKind, ListedTorrents, TorrentList};
 use crate::config::types::AccessConfig;
+use crate::info_hash::InfoHash;
 use crate::tracker::Tracker;
 use anyhow::{Context, Result};
 use fifo::{Fifo, Taken};
@@ -21,6 +26,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use thiserror::Error;
+use tokio::sync::oneshot::{Receiver, channel};
+use wish::{Verdict, Wish};
 
 /// How long to wait for a worker that still looks something up in a list that has been replaced.
 const LETTING_GO: Duration = Duration::from_millis(1);
@@ -36,16 +43,11 @@ struct UnreadableList {
 }
 
 /// The lists and what watches over them. Dropping it ends the thread.
+#[derive(Debug)]
 pub struct Lists {
     wish: Arc<Mutex<Wish>>,
     /// Wakes the thread: by a byte for a new wish, by closing to end.
     wake: UnixStream,
-}
-
-/// What to read next: of several wishes the last counts.
-struct Wish {
-    config: AccessConfig,
-    reload: bool,
 }
 
 impl Lists {
@@ -61,27 +63,42 @@ impl Lists {
         wake.set_nonblocking(true)
             .and_then(|()| woken.set_nonblocking(true))
             .context("cannot set up a socket")?;
-        let wish = Arc::new(Mutex::new(Wish { config: config.clone(), reload: false }));
+        let wish = Arc::new(Mutex::new(Wish::nothing(config.clone())));
         let keeper = Keeper { wish: Arc::clone(&wish), woken, fifos, refused, tracker };
         let thread = thread::Builder::new().name("lists".to_owned());
         thread.spawn(move || keeper.run()).context("cannot start a thread")?;
         Ok(Self { wish, wake })
     }
 
-    /// Has the lists read again, from elsewhere if there is a new configuration, and returns at once.
-    pub fn reload(&self, config: Option<&AccessConfig>) {
-        {
-            let mut wish = self.wish.lock();
+    /// Has the lists read again, from elsewhere if there is a new configuration, and returns at once. Whoever wants to
+    /// know then hears which list is in force, if one is, or why that of before still is.
+    pub fn reload(&self, config: Option<&AccessConfig>) -> Receiver<Result<Option<String>, String>> {
+        let (done, outcome) = channel();
+        self.ask(|wish| {
             wish.reload = true;
+            wish.reloaded.push(done);
             if let Some(config) = config {
                 wish.config = config.clone();
             }
-        }
+        });
+        outcome
+    }
+
+    /// Has torrents served or not served until the next reload, as the FIFOs do, and returns at once.
+    pub fn change(&self, torrents: Vec<InfoHash>, wanted: Wanted) -> Receiver<Result<Changed, NoList>> {
+        let (done, outcome) = channel();
+        self.ask(|wish| wish.verdicts.push(Verdict { torrents, wanted, done }));
+        outcome
+    }
+
+    fn ask(&self, wish: impl FnOnce(&mut Wish)) {
+        wish(&mut self.wish.lock());
         // Where there is no room for another byte, the thread is to be woken already.
         if let Err(error) = (&self.wake).write(&[0])
             && error.kind() != std::io::ErrorKind::WouldBlock
         {
-            log::error!("the lists are not read again: their thread has ended ({error})");
+            self.wish.lock().give_up();
+            log::error!("the lists stay as they are: their thread has ended ({error})");
         }
     }
 }
@@ -119,13 +136,17 @@ impl Keeper {
             if !self.is_wanted() {
                 return;
             }
-            let reload = {
+            let asked = {
                 let mut wish = self.wish.lock();
-                std::mem::take(&mut wish.reload).then(|| wish.config.clone())
+                let nothing = Wish::nothing(wish.config.clone());
+                std::mem::replace(&mut *wish, nothing)
             };
-            if let Some(config) = reload {
-                self.reload(&config);
+            if asked.reload {
+                let outcome = self.reload(&asked.config);
+                // Not everyone who asks waits for an answer, here and below.
+                asked.reloaded.into_iter().for_each(|done| drop(done.send(outcome.clone())));
             }
+            asked.verdicts.into_iter().for_each(|verdict| judge(&self.tracker, verdict));
             self.take_changes(&ready);
             if let Some(refused) = &mut self.refused {
                 refused.write(&self.tracker);
@@ -152,16 +173,25 @@ impl Keeper {
         is_open.map(|is_open| is_open && polled.next().unwrap_or(false)).collect()
     }
 
-    fn reload(&mut self, config: &AccessConfig) {
-        match read(config) {
-            Ok(list) => put_in_force(&self.tracker, list),
-            Err(error) => log::error!("{error}; the list of before stays in force"),
-        }
+    fn reload(&mut self, config: &AccessConfig) -> Result<Option<String>, String> {
+        let outcome = match read(config) {
+            Ok(list) => {
+                let report = list.report.clone();
+                put_in_force(&self.tracker, list);
+                Ok(report)
+            }
+            Err(error) => {
+                let error = format!("{error}; the list of before stays in force");
+                log::error!("{error}");
+                Err(error)
+            }
+        };
         for fifo in self.fifos.iter_mut().filter(|fifo| fifo.descriptor().is_none()) {
             if let Err(error) = fifo.reopen() {
                 log::error!("{} still cannot be opened: {error}", fifo.path().display());
             }
         }
+        outcome
     }
 
     /// Takes what has been written to the FIFOs.
@@ -175,6 +205,24 @@ impl Keeper {
             }
         }
     }
+}
+
+/// Puts in force what an operator has said of torrents.
+fn judge(tracker: &Tracker, Verdict { torrents, wanted, done }: Verdict) {
+    let changed = || {
+        let list = tracker.torrents();
+        let kind = list.kind()?;
+        let changes: Vec<_> = torrents.iter().map(|torrent| (*torrent, wanted.change(kind))).collect();
+        let (list, changed) = list.changed(&changes)?;
+        Some((list, Changed { kind, changed }))
+    };
+    // Apart, as a list that is looked at cannot be let go.
+    let outcome = changed().map(|(list, changed)| {
+        publish(tracker, list);
+        changed
+    });
+    // Whoever asked may be gone.
+    let _ = done.send(outcome.ok_or(NoList));
 }
 
 /// Puts changes in force, all that came together at once.

@@ -111,6 +111,15 @@ impl ControlMap {
         store(unsafe { &raw mut (*control).connect_cost_ns }, connect_cost);
     }
 
+    /// Makes one connect cost all that the next centuries earn.
+    pub(super) fn exhaust_connects(&self) {
+        let control = self.control.as_ptr();
+        // SAFETY: the field lies in the mapping, here and below.
+        store(unsafe { &raw mut (*control).connect_burst_ns }, 0);
+        // SAFETY: as above.
+        store(unsafe { &raw mut (*control).connect_cost_ns }, u64::MAX / 4);
+    }
+
     /// Sets the key by which sources share budgets.
     pub(super) fn set_source_hash_key(&self, key: u64) {
         // SAFETY: the field lies in the mapping.

@@ -219,6 +219,11 @@ impl Xdp {
         self.control.set_budgets(source, connects);
     }
 
+    /// Sets a budget of connects that the next one uses up for ever.
+    pub fn answer_no_connects(&self) {
+        self.control.exhaust_connects();
+    }
+
     /// Lets the program drop what these networks send.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use super::store;
 use crate::config::keys::{Kind, Setting, Shown};
-use crate::config::types::LogLevel;
 use crate::config::values;
 
 /// Every setting under `log.`.
@@ -13,7 +12,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         kind: Kind::Text,
         example: "",
         set: |draft, value| store(&mut draft.config.log_level, values::log_level(value)),
-        show: |config| Shown::Text(log_level_name(config.log_level).to_owned()),
+        show: |config| Shown::Text(config.log_level.name().to_owned()),
     },
     Setting {
         name: "log.refused",
@@ -24,12 +23,3 @@ pub(super) static SETTINGS: &[Setting] = &[
         show: |config| Shown::Switch(config.log_refused),
     },
 ];
-
-fn log_level_name(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-    }
-}
