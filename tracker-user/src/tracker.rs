@@ -4,7 +4,9 @@ use crate::access_list::{AccessList, PeerId, Refusal, Refusals, TorrentList};
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
 use crate::info_hash::InfoHash;
-use crate::peer_store::{Limits, PeerStore, PeersOut, Standing, StoreConfig, SwarmCounts, Timeouts, Update};
+use crate::peer_store::{
+    Limits, PeerStore, PeersOut, Standing, StoreConfig, SwarmCounts, Taken, Timeouts, Update,
+};
 use arc_swap::{ArcSwap, Guard};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +46,8 @@ pub struct Announced {
     pub counts: SwarmCounts,
     /// Seconds until the client should announce again, jitter included.
     pub interval_secs: u32,
+    /// Seconds since this peer's announce before this one; `None`: it was not known.
+    pub renewed_after_secs: Option<u32>,
 }
 
 impl Announced {
@@ -158,8 +162,8 @@ impl Tracker {
             peers_wanted: self.peers_wanted(announce.peers_wanted),
             now_secs: now.seconds(),
         };
-        let counts = self.store.announce(&update, random, peers);
-        Announced { counts, interval_secs: self.interval_secs(random) }
+        let Taken { counts, renewed_after_secs, .. } = self.store.announce(&update, random, peers);
+        Announced { counts, interval_secs: self.interval_secs(random), renewed_after_secs }
     }
 
     /// The counts of a torrent, zeros where it is unknown or hidden.

@@ -90,6 +90,17 @@ pub struct Update {
     pub now_secs: u32,
 }
 
+/// What came of an [`Update`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The swarm afterwards.
+    pub counts: SwarmCounts,
+    /// Seconds since the peer was heard of before, in this torrent; `None`: it was not known.
+    pub renewed_after_secs: Option<u32>,
+    /// Whether the peer says for the first time that its download has finished.
+    pub first_completion: bool,
+}
+
 /// A shard alone on its cache lines: two workers that lock neighbours do not disturb each other.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -131,12 +142,7 @@ impl PeerStore {
     }
 
     /// Draws peers into `peers`, then takes the update in; the counts are those afterwards.
-    pub fn announce(
-        &self,
-        update: &Update,
-        random: &mut fastrand::Rng,
-        peers: &mut PeersOut<'_>,
-    ) -> SwarmCounts {
+    pub fn announce(&self, update: &Update, random: &mut fastrand::Rng, peers: &mut PeersOut<'_>) -> Taken {
         let hash = hash_of(self.key, &update.info_hash);
         self.shard(hash).lock().announce(hash, update, random, peers)
     }
@@ -145,6 +151,12 @@ impl PeerStore {
     pub fn scrape(&self, info_hash: &InfoHash) -> Option<SwarmCounts> {
         let hash = hash_of(self.key, info_hash);
         self.shard(hash).lock().counts(hash, info_hash)
+    }
+
+    /// Seconds since a peer of a torrent was heard of; `None` where either is unknown.
+    pub fn age_secs(&self, info_hash: &InfoHash, peer: SocketAddr, now_secs: u32) -> Option<u32> {
+        let hash = hash_of(self.key, info_hash);
+        self.shard(hash).lock().age_secs(hash, info_hash, (peer, now_secs))
     }
 
     /// When a torrent was announced last, in seconds of the host's uptime; `None` where it is unknown.

@@ -6,8 +6,9 @@ use super::index::Index;
 use super::peers_out::PeersOut;
 use super::prefetch;
 use super::swarm::Swarm;
-use super::{Standing, SwarmCounts, Timeouts, Totals, Update};
+use super::{Standing, SwarmCounts, Taken, Timeouts, Totals, Update};
 use crate::info_hash::InfoHash;
+use std::net::SocketAddr;
 use tracker_common::siphash::{Key, siphash24};
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
@@ -76,24 +77,25 @@ impl Shard {
         update: &Update,
         random: &mut fastrand::Rng,
         peers: &mut PeersOut<'_>,
-    ) -> SwarmCounts {
+    ) -> Taken {
         let position = match self.position(hash, &update.info_hash) {
             Some(position) => position,
             // Nothing is stored for these, so no torrent is made for them either.
             None if update.standing == Standing::Stopped || update.peer.port() == 0 => {
-                return SwarmCounts::default();
+                return Taken::default();
             }
             None => self.insert(hash, update.info_hash),
         };
         let swarm = &mut self.swarms[position];
-        let (before, announcer) = (swarm.counts(), swarm.locate(update));
+        let (before, announcer) = (swarm.counts(), swarm.locate(update.peer));
         swarm.draw(&announcer, update, random, peers);
-        swarm.update(&announcer, update);
-        let after = self.recount(position, before);
-        if self.swarms[position].peers() == 0 && after.completed == 0 {
+        let renewed_after_secs = swarm.age_secs(&announcer, update.now_secs);
+        let first_completion = swarm.update(&announcer, update);
+        let counts = self.recount(position, before);
+        if self.swarms[position].peers() == 0 && counts.completed == 0 {
             self.remove(position);
         }
-        after
+        Taken { counts, renewed_after_secs, first_completion }
     }
 
     /// Walks backwards from `place` over at most `budget` peers and torrents, and forgets what has timed out.
@@ -137,6 +139,17 @@ impl Shard {
         let start = end.saturating_sub(most);
         out.extend(self.swarms[start..end].iter().map(|swarm| (swarm.info_hash, swarm.counts())));
         start
+    }
+
+    /// Seconds since a peer was heard of, with the time that it is now.
+    pub(super) fn age_secs(
+        &self,
+        hash: u64,
+        info_hash: &InfoHash,
+        (peer, now_secs): (SocketAddr, u32),
+    ) -> Option<u32> {
+        let swarm = &self.swarms[self.position(hash, info_hash)?];
+        swarm.age_secs(&swarm.locate(peer), now_secs)
     }
 
     pub(super) fn last_announce_secs(&self, hash: u64, info_hash: &InfoHash) -> Option<u32> {

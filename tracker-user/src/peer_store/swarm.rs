@@ -6,6 +6,7 @@ use super::peer_table::{Audience, PeerTable};
 use super::peers_out::{Available, PeersOut};
 use super::{Standing, SwarmCounts, Timeouts, Update};
 use crate::info_hash::InfoHash;
+use std::net::SocketAddr;
 use std::ops::Range;
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
@@ -80,11 +81,20 @@ impl Swarm {
     }
 
     /// Where the one who announces stands, if the swarm knows it.
-    pub(super) fn locate(&self, update: &Update) -> Announcer {
-        match AnyEntry::from(update.peer) {
+    pub(super) fn locate(&self, peer: SocketAddr) -> Announcer {
+        match AnyEntry::from(peer) {
             AnyEntry::V4(entry) => Announcer::V4(entry, self.v4.position(&entry)),
             AnyEntry::V6(entry) => Announcer::V6(entry, self.v6.position(&entry)),
         }
+    }
+
+    /// Seconds since the one who announces was heard of, if the swarm knows it.
+    pub(super) fn age_secs(&self, announcer: &Announcer, now_secs: u32) -> Option<u32> {
+        let stamp = match *announcer {
+            Announcer::V4(_, position) => self.v4.stamp(position?),
+            Announcer::V6(_, position) => self.v6.stamp(position?),
+        };
+        Some(stamp.age_secs(now_secs))
     }
 
     /// Draws peers for the one who announces. Done before the update, so that nobody has to be filtered out.
@@ -111,10 +121,11 @@ impl Swarm {
         self.v6.draw(audience, own_v6, v6, random);
     }
 
-    /// Takes an update in. Port 0 cannot be reached, so it is never stored (and cannot be stopped either).
-    pub(super) fn update(&mut self, announcer: &Announcer, update: &Update) {
+    /// Takes an update in, and returns whether it is the peer's first completion. Port 0 cannot be reached, so it is never
+    /// stored (and cannot be stopped either).
+    pub(super) fn update(&mut self, announcer: &Announcer, update: &Update) -> bool {
         if update.peer.port() == 0 {
-            return;
+            return false;
         }
         self.last_announce_secs = self.last_announce_secs.max(update.now_secs);
         let first_completion = match *announcer {
@@ -122,6 +133,7 @@ impl Swarm {
             Announcer::V6(entry, position) => update_table(&mut self.v6, entry, position, update),
         };
         self.completed = self.completed.saturating_add(u32::from(first_completion));
+        first_completion
     }
 
     /// Removes the peer at `place` if it has not been heard of for too long.

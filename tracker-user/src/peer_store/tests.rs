@@ -1,8 +1,8 @@
 //! The store against a naive one under random announces, with time moved by hand.
 
 use super::{
-    Limits, Listing, PeerStore, PeersOut, Reached, Standing, StoreConfig, SwarmCounts, Sweep, Timeouts,
-    Totals, Update,
+    Limits, Listing, PeerStore, PeersOut, Reached, Standing, StoreConfig, SwarmCounts, Sweep, Taken,
+    Timeouts, Totals, Update,
 };
 use crate::clock::Now;
 use crate::info_hash::InfoHash;
@@ -83,6 +83,11 @@ impl Naive {
             seeders: all().map(|counts| u64::from(counts.seeders)).sum(),
             completed: all().map(|counts| u64::from(counts.completed)).sum(),
         }
+    }
+
+    fn age_secs(&self, update: &Update) -> Option<u32> {
+        let peer = self.0.get(&update.info_hash)?.peers.get(&update.peer)?;
+        Some(update.now_secs - peer.heard_secs)
     }
 
     /// Whom this announcer may be given.
@@ -166,9 +171,13 @@ fn announce_to_both(store: &PeerStore, naive: &mut Naive, update: &Update) {
     let (mut room_v4, mut room_v6) = ([0; 200 * 6], [0; 200 * 18]);
     let mut out = PeersOut::new(&mut room_v4, &mut room_v6);
     let eligible = naive.eligible(update);
-    let counts = store.announce(update, &mut fastrand::Rng::with_seed(3), &mut out);
+    let (age_secs, before) = (naive.age_secs(update), naive.counts(&update.info_hash).unwrap_or_default());
+    assert_eq!(store.age_secs(&update.info_hash, update.peer, update.now_secs), age_secs);
+    let taken = store.announce(update, &mut fastrand::Rng::with_seed(3), &mut out);
     naive.update(update);
-    assert_eq!(counts, naive.counts(&update.info_hash).unwrap_or_default());
+    let counts = naive.counts(&update.info_hash).unwrap_or_default();
+    let first_completion = counts.completed > before.completed;
+    assert_eq!(taken, Taken { counts, renewed_after_secs: age_secs, first_completion });
 
     let given = [decode::<6>(out.v4()), decode::<18>(out.v6())].concat();
     let distinct: BTreeSet<SocketAddr> = given.iter().copied().collect();
@@ -219,7 +228,7 @@ pub(super) fn leecher(torrent: u8, peer: SocketAddr) -> Update {
     }
 }
 
-pub(super) fn announce(store: &PeerStore, update: &Update, secs: u32) -> SwarmCounts {
+pub(super) fn announce(store: &PeerStore, update: &Update, secs: u32) -> Taken {
     store.announce(
         &Update { now_secs: secs, ..*update },
         &mut fastrand::Rng::with_seed(1),

@@ -175,7 +175,7 @@ fn of_two_words_on_a_peer_the_later_counts() {
     store.restore_swarm(&DumpedTorrent { completed: 2, ..torrent }, &[peer(1001)], &[]);
     assert_eq!(store.scrape(&hash(1)), Some(SwarmCounts { seeders: 0, leechers: 1, completed: 5 }));
     // Its completion was counted once, and is not counted again.
-    assert_eq!(announce(&store, &update, 1200).completed, 5);
+    assert_eq!(announce(&store, &update, 1200).counts.completed, 5);
 }
 
 #[test]
