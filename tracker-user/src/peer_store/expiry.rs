@@ -1,7 +1,13 @@
-//! Forgetting what has timed out, in steps so small that no announce waits long for one.
+//! Walks through a shard in steps so small that no announce waits long for one: forgetting what has timed out, and giving
+//! up the stalest where the store is full.
 
 use super::PeerStore;
+use super::moment::Moment;
+use super::shard::Shard;
+use super::slot::Peers;
+use super::tables::Tables;
 use crate::clock::Now;
+use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
 /// Peers and torrents looked at under one lock: some ten microseconds.
 const STEP: usize = 512;
@@ -9,33 +15,39 @@ const STEP: usize = 512;
 /// When peers and torrents are forgotten.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Seconds after its last announce when a peer is forgotten.
+    /// Seconds after its last announce when a peer is forgotten; above 100, up to a fiftieth later.
     pub peer_secs: u32,
     /// Seconds after its last announce when a torrent that has no peers is forgotten with its completed count.
     pub torrent_secs: u32,
 }
 
 /// Where a walk through one shard stands: it goes backwards, so these are the numbers still ahead.
+///
+/// Removal moves the last torrent into the gap, and a bucket more or less is the last one: walking backwards, what moves
+/// forward has been looked at already or will be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    /// Swarms ahead; the last of them is the one being walked.
-    pub(super) swarm: usize,
-    /// Peers ahead in that swarm.
-    pub(super) peer: usize,
+    /// Torrents ahead; the last of them is the one being walked.
+    pub(super) torrents: usize,
+    /// Runs of IPv6 peers ahead in that torrent; then come those of IPv4.
+    pub(super) v6: usize,
+    /// Runs of IPv4 peers ahead in that torrent.
+    pub(super) v4: usize,
+    /// The tick at which the walk began.
+    began: Option<u32>,
 }
 
 impl Place {
-    /// Before the first step.
-    pub(super) const START: Self = Self::before(usize::MAX);
+    pub(super) const START: Self = Self { torrents: usize::MAX, v6: usize::MAX, v4: usize::MAX, began: None };
 
-    /// The walk has finished with the swarm at `position`.
-    pub(super) const fn before(position: usize) -> Self {
-        Self { swarm: position, peer: usize::MAX }
+    /// The walk has finished with the torrent at `position`.
+    pub(super) const fn before(self, position: usize) -> Self {
+        Self { torrents: position, v6: usize::MAX, v4: usize::MAX, ..self }
     }
 
     /// The same place in a shard that may have shrunk since the last step.
-    pub(super) fn within(self, swarms: usize) -> Self {
-        if self.swarm > swarms { Self::before(swarms) } else { self }
+    pub(super) const fn within(self, torrents: usize) -> Self {
+        if self.torrents > torrents { self.before(torrents) } else { self }
     }
 }
 
@@ -46,6 +58,134 @@ pub(super) enum StepEnd {
     More(Place),
     /// The shard has been walked.
     Done,
+}
+
+/// What a walk removes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Walk<'a> {
+    /// What has timed out.
+    TimedOut(&'a Timeouts),
+    /// Peers that have not been heard of for so many ticks, and torrents without peers.
+    Peers { age: u32 },
+    /// Torrents whose last announce is no later than this.
+    Torrents { last_announce_secs: u32 },
+}
+
+impl Walk<'_> {
+    /// The age in ticks from which on a peer goes.
+    fn peer_age(&self, moment: &Moment<'_>) -> u32 {
+        match self {
+            Self::TimedOut(_) => moment.ticks.life(),
+            Self::Peers { age } => *age,
+            Self::Torrents { .. } => u32::MAX,
+        }
+    }
+}
+
+impl Shard {
+    /// Walks backwards from `place` over about `budget` peers and torrents, and removes what the walk is for.
+    pub(super) fn walk(
+        &mut self,
+        place: Place,
+        budget: usize,
+        walk: Walk<'_>,
+        (moment, now_secs): (&Moment<'_>, u32),
+    ) -> StepEnd {
+        let began = place.began.unwrap_or(moment.now_tick);
+        let mut place = Place { began: Some(began), ..place.within(self.slots.len()) };
+        let mut left = budget;
+        while left > 0 {
+            let Some(position) = place.torrents.checked_sub(1) else {
+                self.give_back();
+                if matches!(walk, Walk::TimedOut(_)) {
+                    // Nobody is left who was heard of before a life ago: the window moves along.
+                    self.move_window(began, moment);
+                }
+                return StepEnd::Done;
+            };
+            let (v4, v6) = self.segments(position);
+            (place.v4, place.v6) = (place.v4.min(v4), place.v6.min(v6));
+            let age = walk.peer_age(moment);
+            if place.v6 > 0 {
+                place.v6 -= 1;
+                left = left.saturating_sub(self.remove_aged_v6(position, place.v6, age, moment));
+            } else if place.v4 > 0 {
+                place.v4 -= 1;
+                left = left.saturating_sub(self.remove_aged_v4(position, place.v4, age, moment));
+            } else {
+                if self.is_over(position, walk, now_secs) {
+                    self.remove(position, moment);
+                }
+                place = place.before(position);
+                left -= 1;
+            }
+        }
+        StepEnd::More(place)
+    }
+
+    /// Whether a torrent whose peers have been walked is removed.
+    fn is_over(&self, position: usize, walk: Walk<'_>, now_secs: u32) -> bool {
+        let slot = self.slots.get(position);
+        let has_peers = || self.counts_at(position).peers() > 0;
+        match walk {
+            Walk::TimedOut(timeouts) => {
+                let idle_secs = now_secs.saturating_sub(slot.last_announce_secs);
+                !has_peers() && (slot.completed == 0 || idle_secs >= timeouts.torrent_secs)
+            }
+            Walk::Peers { .. } => !has_peers(),
+            Walk::Torrents { last_announce_secs } => slot.last_announce_secs <= last_announce_secs,
+        }
+    }
+
+    /// In how many runs a torrent's peers are: those of IPv4, those of IPv6.
+    pub(super) fn segments(&self, position: usize) -> (usize, usize) {
+        match self.slots.get(position).peers {
+            Peers::Inline(_) => (1, 0),
+            Peers::Outgrown { v4, v6 } => (self.v4.view(v4).segments(), self.v6.view(v6).segments()),
+        }
+    }
+
+    /// Removes peers of a certain age from one run, and returns how many were looked at.
+    fn remove_aged_v4(&mut self, position: usize, segment: usize, age: u32, moment: &Moment<'_>) -> usize {
+        let before = self.counts_at(position);
+        let slot = self.slots.get_mut(position);
+        if let Peers::Inline(inline) = &mut slot.peers {
+            let looked_at = inline.run().entries.len();
+            inline.with_run(|run| moment.remove_aged(run, age));
+            self.recount(position, before, (moment.budget, 0));
+            return looked_at;
+        }
+        let handle = slot.handle::<PEER_V4_LEN>();
+        let looked_at = remove_aged(&mut self.v4, handle, (segment, age), moment);
+        self.settle::<PEER_V4_LEN>(position, segment);
+        self.recount(position, before, (moment.budget, 0));
+        looked_at
+    }
+
+    fn remove_aged_v6(&mut self, position: usize, segment: usize, age: u32, moment: &Moment<'_>) -> usize {
+        let before = self.counts_at(position);
+        let handle = self.slots.get(position).handle::<PEER_V6_LEN>();
+        let looked_at = remove_aged(&mut self.v6, handle, (segment, age), moment);
+        self.settle::<PEER_V6_LEN>(position, segment);
+        self.recount(position, before, (moment.budget, 0));
+        looked_at
+    }
+}
+
+fn remove_aged<const N: usize>(
+    tables: &mut Tables<N>,
+    handle: super::tables::Handle,
+    (segment, age): (usize, u32),
+    moment: &Moment<'_>,
+) -> usize {
+    if handle == super::tables::Handle::NONE {
+        return 0;
+    }
+    tables.with_run(handle, segment, |run| {
+        let looked_at = run.bounds.len;
+        moment.remove_aged(run, age);
+        looked_at
+    })
 }
 
 /// A walk through the whole store, over and over, one step at a time.
@@ -75,8 +215,12 @@ impl Default for Sweep {
 impl Sweep {
     /// Takes one step, under one lock for some ten microseconds.
     pub fn step(&mut self, store: &PeerStore, now: Now) -> Reached {
-        let mut shard = store.shards[self.shard].0.lock();
-        match shard.expire(self.place, STEP, &store.config.timeouts, now.seconds()) {
+        let now_secs = now.seconds();
+        let end = store.with_shard(self.shard, now_secs, |shard, moment| {
+            let walk = Walk::TimedOut(&store.config.timeouts);
+            shard.walk(self.place, STEP, walk, (moment, now_secs))
+        });
+        match end {
             StepEnd::More(place) => {
                 self.place = place;
                 Reached::WithinShard

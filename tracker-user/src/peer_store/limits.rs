@@ -37,6 +37,8 @@ pub struct Pressure {
     pub evicted_torrents: u64,
     /// Announces that were answered but not stored, for their source had its share, since the start.
     pub refused_by_source_limit: u64,
+    /// Announces that were answered but not stored, for nothing could be given up in time, since the start.
+    pub refused_for_room: u64,
     /// Bytes that torrents and peers take now.
     pub memory_bytes: u64,
 }

@@ -1,5 +1,6 @@
 //! A walk over all torrents in small steps, for full scrapes: no announce waits long for one.
 
+use super::shard::Shard;
 use super::{PeerStore, SwarmCounts};
 use crate::info_hash::InfoHash;
 
@@ -29,5 +30,17 @@ impl Listing {
             (self.shard, self.ahead) = (self.shard + 1, usize::MAX);
         }
         self.shard < store.shards.len()
+    }
+}
+
+impl Shard {
+    /// Adds the torrents before position `ahead` to `out`, `most` of them, and returns how many are still ahead.
+    fn list(&self, ahead: usize, most: usize, out: &mut Vec<(InfoHash, SwarmCounts)>) -> usize {
+        let end = ahead.min(self.slots.len());
+        let start = end.saturating_sub(most);
+        out.extend(
+            (start..end).map(|position| (self.slots.get(position).info_hash, self.counts_at(position))),
+        );
+        start
     }
 }

@@ -2,19 +2,31 @@
 //!
 //! The store knows no protocol, no socket and no clock. Time is what its callers say it is.
 
+mod budget;
 mod dump;
+mod eviction;
 mod expiry;
+mod fenwick;
 mod index;
+mod large;
 mod limits;
 mod listing;
+mod moment;
 mod peer;
-mod peer_table;
 mod peers_out;
+mod pool;
 mod prefetch;
+mod rules;
+mod run;
 mod shard;
+mod slot;
+mod source_counts;
+mod stamp;
 mod swarm;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use dump::{Dump, DumpedPeer, DumpedTorrent, Page};
 pub use expiry::{Reached, Sweep, Timeouts};
@@ -23,9 +35,14 @@ pub use listing::Listing;
 pub use peers_out::PeersOut;
 
 use crate::info_hash::InfoHash;
+use eviction::Eviction;
+use moment::Moment;
 use parking_lot::Mutex;
+use rules::Rules;
 use shard::{Shard, hash_of};
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use swarm::Storing;
 use tracker_common::siphash::Key;
 
 /// The three figures of one swarm.
@@ -90,14 +107,15 @@ pub struct Update {
     pub now_secs: u32,
 }
 
-/// What came of an [`Update`].
+/// What became of an announce.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// The swarm afterwards.
+    /// The torrent's figures afterwards.
     pub counts: SwarmCounts,
-    /// Seconds since the peer was heard of before, in this torrent; `None`: it was not known.
+    /// Seconds since the peer's announce before this one, in steps of a hundredth of the peer timeout; `None` where it was
+    /// not known.
     pub renewed_after_secs: Option<u32>,
-    /// Whether the peer says for the first time that its download has finished.
+    /// Whether this is the first time that the peer says it completed.
     pub first_completion: bool,
 }
 
@@ -112,16 +130,19 @@ pub struct PeerStore {
     key: Key,
     shards: Box<[Padded]>,
     config: StoreConfig,
+    rules: Rules,
+    eviction: Eviction,
 }
 
 impl PeerStore {
-    /// Parts with a lock each: enough that workers seldom meet, and that expiry holds little of the store.
-    pub const SHARDS: usize = 256;
+    /// Parts with a lock each: enough that workers seldom meet, and that no part is so large that anything done to the whole
+    /// of it would be felt.
+    pub const SHARDS: usize = 512;
 
     /// An empty store. `key` is secret and random: it keeps an attacker from choosing info hashes that meet.
     pub fn new(key: Key, config: StoreConfig) -> Self {
         let shards = (0..Self::SHARDS).map(|_| Padded(Mutex::new(Shard::new(key)))).collect();
-        Self { key, shards, config }
+        Self { key, shards, config, rules: Rules::new(key, &config), eviction: Eviction::default() }
     }
 
     /// Begins to load what requests for these torrents will touch. Costs a few dozen nanoseconds each, and saves most of
@@ -134,7 +155,7 @@ impl PeerStore {
             self.shard(*hash).lock().prefetch_index(*hash);
         }
         for hash in &*hashes {
-            self.shard(*hash).lock().prefetch_swarm(*hash);
+            self.shard(*hash).lock().prefetch_slot(*hash);
         }
         for hash in &*hashes {
             self.shard(*hash).lock().prefetch_peers(*hash);
@@ -142,9 +163,40 @@ impl PeerStore {
     }
 
     /// Draws peers into `peers`, then takes the update in; the counts are those afterwards.
+    ///
+    /// In a full store the stalest make room first. Where none is found, and where a source has had its share, the answer
+    /// is the same and nothing is stored.
     pub fn announce(&self, update: &Update, random: &mut fastrand::Rng, peers: &mut PeersOut<'_>) -> Taken {
         let hash = hash_of(self.key, &update.info_hash);
-        self.shard(hash).lock().announce(hash, update, random, peers)
+        let (taken, storing) = self.announce_once(hash, update, (random, peers));
+        match storing {
+            Storing::Done => taken,
+            Storing::SourceHasItsShare => {
+                self.rules.budget.refused_by_source_limit.fetch_add(1, Ordering::Relaxed);
+                taken
+            }
+            Storing::Full(scarce) => {
+                if self.make_room(scarce, update.now_secs) {
+                    let (taken, storing) = self.announce_once(hash, update, (random, peers));
+                    if storing == Storing::Done {
+                        return taken;
+                    }
+                }
+                self.rules.budget.refused_for_room.fetch_add(1, Ordering::Relaxed);
+                taken
+            }
+        }
+    }
+
+    fn announce_once(
+        &self,
+        hash: u64,
+        update: &Update,
+        answer: (&mut fastrand::Rng, &mut PeersOut<'_>),
+    ) -> (Taken, Storing) {
+        self.with_shard(shard_of(hash), update.now_secs, |shard, moment| {
+            shard.announce(hash, update, moment, answer)
+        })
     }
 
     /// The counts of a torrent; `None` where it is unknown.
@@ -153,13 +205,7 @@ impl PeerStore {
         self.shard(hash).lock().counts(hash, info_hash)
     }
 
-    /// Seconds since a peer of a torrent was heard of; `None` where either is unknown.
-    pub fn age_secs(&self, info_hash: &InfoHash, peer: SocketAddr, now_secs: u32) -> Option<u32> {
-        let hash = hash_of(self.key, info_hash);
-        self.shard(hash).lock().age_secs(hash, info_hash, (peer, now_secs))
-    }
-
-    /// When a torrent was announced last, in seconds of the host's uptime; `None` where it is unknown.
+    /// When a torrent was announced last, in seconds of [`Now`](crate::clock::Now); `None` where it is unknown.
     pub fn last_announce_secs(&self, info_hash: &InfoHash) -> Option<u32> {
         let hash = hash_of(self.key, info_hash);
         self.shard(hash).lock().last_announce_secs(hash, info_hash)
@@ -168,7 +214,9 @@ impl PeerStore {
     /// Makes a torrent known with downloads that were counted earlier; where more have been counted, nothing changes.
     pub fn restore(&self, info_hash: &InfoHash, completed: u32, last_announce_secs: u32) {
         let hash = hash_of(self.key, info_hash);
-        self.shard(hash).lock().restore(hash, info_hash, (completed, last_announce_secs));
+        self.with_shard(shard_of(hash), last_announce_secs, |shard, moment| {
+            shard.restore(hash, info_hash, (completed, last_announce_secs), moment);
+        });
     }
 
     /// What the whole store holds, shard after shard: exact where nothing changes meanwhile.
@@ -183,11 +231,40 @@ impl PeerStore {
 
     /// How hard the store presses against its limits.
     pub fn pressure(&self) -> Pressure {
-        Pressure::default()
+        let budget = &self.rules.budget;
+        let [evicted_peers, evicted_torrents, refused_by_source_limit, refused_for_room] = [
+            &budget.evicted_peers,
+            &budget.evicted_torrents,
+            &budget.refused_by_source_limit,
+            &budget.refused_for_room,
+        ]
+        .map(|count| count.load(Ordering::Relaxed));
+        let memory_bytes = self.shards.iter().map(|shard| shard.0.lock().memory()).sum();
+        Pressure { evicted_peers, evicted_torrents, refused_by_source_limit, refused_for_room, memory_bytes }
     }
 
-    /// The shard of a hash, by bits that the shard's own table uses neither as position nor as tag.
-    fn shard(&self, hash: u64) -> &Mutex<Shard> {
-        &self.shards[(hash >> 40) as usize % Self::SHARDS].0
+    /// Does something to a shard under its lock, at a moment.
+    fn with_shard<R>(
+        &self,
+        number: usize,
+        now_secs: u32,
+        work: impl FnOnce(&mut Shard, &Moment<'_>) -> R,
+    ) -> R {
+        let mut shard = self.shards[number].0.lock();
+        let moment = shard.moment(now_secs, &self.rules);
+        let result = work(&mut shard, &moment);
+        if self.rules.budget.counts_memory() {
+            shard.report_memory(&self.rules.budget);
+        }
+        result
     }
+
+    fn shard(&self, hash: u64) -> &Mutex<Shard> {
+        &self.shards[shard_of(hash)].0
+    }
+}
+
+/// The shard of a hash, by bits that the shard's own index uses neither as home nor as tag.
+const fn shard_of(hash: u64) -> usize {
+    (hash >> 42) as usize % PeerStore::SHARDS
 }

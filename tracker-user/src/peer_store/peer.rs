@@ -1,4 +1,4 @@
-//! One peer as it is stored: its address in the form in which it is sent, and a stamp beside it.
+//! One peer as it is stored: its address in the form in which it is sent.
 
 use std::net::{IpAddr, SocketAddr};
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
@@ -31,37 +31,33 @@ fn join<const N: usize>(ip: &[u8], port: [u8; 2]) -> Entry<N> {
     entry
 }
 
-/// When a peer was last heard of, and whether it has completed: 31 bits of seconds and one flag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp(u32);
+/// The address that an entry is of.
+pub(super) fn address<const N: usize>(entry: &Entry<N>) -> SocketAddr {
+    let (ip, port) = entry.split_at(N - 2);
+    let ip = match <[u8; 4]>::try_from(ip) {
+        Ok(octets) => IpAddr::from(octets),
+        Err(_) => IpAddr::from(ip.first_chunk::<16>().copied().unwrap_or_default()),
+    };
+    SocketAddr::new(ip, port.first_chunk().map_or(0, |port| u16::from_be_bytes(*port)))
+}
 
-impl Stamp {
-    const COMPLETED: u32 = 1 << 31;
+/// The part of an entry that names its source: an IPv4 address, or the /64 of an IPv6 address, since whoever has one
+/// address of a /64 has all of them.
+pub(super) fn source<const N: usize>(entry: &Entry<N>) -> &[u8] {
+    if N == PEER_V4_LEN { &entry[..4] } else { &entry[..8] }
+}
 
-    /// Heard of at `now_secs` of the host's uptime; 31 bits hold 68 years of it.
-    pub(super) const fn new(now_secs: u32, completed: bool) -> Self {
-        Self((now_secs & !Self::COMPLETED) | if completed { Self::COMPLETED } else { 0 })
-    }
-
-    /// Whether the peer has said once that it completed its download.
-    pub(super) const fn completed(self) -> bool {
-        self.0 & Self::COMPLETED != 0
-    }
-
-    /// When the peer was heard of.
-    pub(super) const fn heard_secs(self) -> u32 {
-        self.0 & !Self::COMPLETED
-    }
-
-    /// Seconds since the peer was heard of. A stamp that another thread took a moment later counts as now.
-    pub(super) const fn age_secs(self, now_secs: u32) -> u32 {
-        now_secs.saturating_sub(self.heard_secs())
-    }
+/// The source of an entry as a number, alike for no two sources of one family.
+pub(super) fn source_number<const N: usize>(entry: &Entry<N>) -> u64 {
+    let mut word = [0; 8];
+    let source = source(entry);
+    word[..source.len()].copy_from_slice(source);
+    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AnyEntry, Stamp};
+    use super::{AnyEntry, address, source_number};
 
     #[test]
     fn an_entry_is_the_bytes_that_are_sent() {
@@ -70,11 +66,13 @@ mod tests {
             panic!("IPv4 became IPv6");
         };
         assert_eq!(v4, [192, 0, 2, 1, 0x1a, 0xe1]);
+        assert_eq!(address(&v4).to_string(), "192.0.2.1:6881");
         let AnyEntry::V6(v6) = AnyEntry::from("[2001:db8::1]:6881".parse::<std::net::SocketAddr>().unwrap())
         else {
             panic!("IPv6 became IPv4");
         };
         assert_eq!(v6, [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x1a, 0xe1]);
+        assert_eq!(address(&v6).to_string(), "[2001:db8::1]:6881");
     }
 
     #[test]
@@ -84,11 +82,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_keeps_time_and_flag_apart() {
-        let stamp = Stamp::new(1000, true);
-        assert!(stamp.completed());
-        assert_eq!(stamp.age_secs(1007), 7);
-        assert_eq!(stamp.age_secs(999), 0);
-        assert!(!Stamp::new(1000, false).completed());
+    fn a_source_is_an_ipv4_address_or_64_bits_of_an_ipv6_address() {
+        assert_eq!(source_number(&[1, 2, 3, 4, 5, 6]), source_number(&[1, 2, 3, 4, 9, 9]));
+        assert_ne!(source_number(&[1, 2, 3, 4, 5, 6]), source_number(&[1, 2, 3, 5, 5, 6]));
+        let (mut one, mut other) = ([1; 18], [1; 18]);
+        one[8..].fill(2);
+        assert_eq!(source_number(&one), source_number(&other));
+        other[7] = 2;
+        assert_ne!(source_number(&one), source_number(&other));
     }
 }

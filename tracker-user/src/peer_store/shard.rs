@@ -1,19 +1,18 @@
-//! One part of the torrents, behind one lock: a dense array of swarms and an index into it.
+//! One part of the torrents, behind one lock: their slots, an index into them, and the peers that have outgrown a slot.
 
-use super::dump::{DumpedPeer, DumpedTorrent, Page};
-use super::expiry::{Place, StepEnd};
+use super::budget::{Admission, Budget};
+use super::expiry::{Place, Walk};
 use super::index::Index;
-use super::peers_out::PeersOut;
+use super::moment::Moment;
 use super::prefetch;
-use super::swarm::Swarm;
-use super::{Standing, SwarmCounts, Taken, Timeouts, Totals, Update};
+use super::rules::Rules;
+use super::slot::{Peers, Slot, Slots};
+use super::stamp::Window;
+use super::tables::{Moved, Tables};
+use super::{SwarmCounts, Totals};
 use crate::info_hash::InfoHash;
-use std::net::SocketAddr;
 use tracker_common::siphash::{Key, siphash24};
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
-
-/// Arrays smaller than this are not worth shrinking.
-const SHRINK_ABOVE: usize = 64;
 
 /// The keyed hash of an info hash: info hashes are an attacker's to choose, collisions must not be.
 pub(super) fn hash_of(key: Key, info_hash: &InfoHash) -> u64 {
@@ -26,26 +25,103 @@ pub(super) fn hash_of(key: Key, info_hash: &InfoHash) -> u64 {
 #[derive(Debug)]
 pub(super) struct Shard {
     key: Key,
-    /// Dense, so that expiry can walk it by position and stop anywhere.
-    swarms: Vec<Swarm>,
+    /// Dense, so that a walk can go by position and stop anywhere.
+    pub(super) slots: Slots,
     index: Index,
+    pub(super) v4: Tables<PEER_V4_LEN>,
+    pub(super) v6: Tables<PEER_V6_LEN>,
+    /// The ticks in which all stamps lie.
+    window: Window,
     peers: u64,
     seeders: u64,
     completed: u64,
+    /// Bytes of memory that the budget knows of.
+    reported_memory: u64,
+}
+
+/// The tables of one family.
+pub(super) trait HasTables<const N: usize> {
+    fn tables(&mut self) -> &mut Tables<N>;
+}
+
+impl HasTables<PEER_V4_LEN> for Shard {
+    fn tables(&mut self) -> &mut Tables<PEER_V4_LEN> {
+        &mut self.v4
+    }
+}
+
+impl HasTables<PEER_V6_LEN> for Shard {
+    fn tables(&mut self) -> &mut Tables<PEER_V6_LEN> {
+        &mut self.v6
+    }
 }
 
 impl Shard {
     pub(super) fn new(key: Key) -> Self {
-        Self { key, swarms: Vec::new(), index: Index::default(), peers: 0, seeders: 0, completed: 0 }
+        Self {
+            key,
+            slots: Slots::default(),
+            index: Index::default(),
+            v4: Tables::default(),
+            v6: Tables::default(),
+            window: Window::default(),
+            peers: 0,
+            seeders: 0,
+            completed: 0,
+            reported_memory: 0,
+        }
     }
 
     pub(super) fn totals(&self) -> Totals {
         Totals {
-            torrents: self.swarms.len() as u64,
+            torrents: self.slots.len() as u64,
             peers: self.peers,
             seeders: self.seeders,
             completed: self.completed,
         }
+    }
+
+    /// Bytes of memory for torrents and peers.
+    pub(super) fn memory(&self) -> u64 {
+        (self.slots.memory() + self.index.memory() + self.v4.memory() + self.v6.memory()) as u64
+    }
+
+    /// Tells the budget what memory there is now.
+    pub(super) fn report_memory(&mut self, budget: &Budget) {
+        let memory = self.memory();
+        budget.memory_changed(self.reported_memory, memory);
+        self.reported_memory = memory;
+    }
+
+    /// This moment in this shard. Before a moment that its window does not hold, whoever has timed out is forgotten, and
+    /// the window moved: so it is only when nobody has walked the shard for a quarter of the peer timeout.
+    pub(super) fn moment<'a>(&mut self, now_secs: u32, rules: &'a Rules) -> Moment<'a> {
+        let now_tick = rules.ticks.at(now_secs);
+        if self.peers == 0 {
+            self.window = Window::around(now_tick, rules.ticks);
+        }
+        let mut moment = rules.moment(self.window, now_tick);
+        if self.window.is_left_behind_at(now_tick) {
+            let walk = Walk::TimedOut(&rules.timeouts);
+            self.walk(Place::START, usize::MAX, walk, (&moment, now_secs));
+            moment.window = self.window;
+        }
+        moment
+    }
+
+    /// The ticks in which all stamps lie.
+    pub(super) const fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Bytes of memory that the budget knows of.
+    pub(super) const fn reported_memory(&self) -> u64 {
+        self.reported_memory
+    }
+
+    /// Moves the window so that it begins a life before a tick.
+    pub(super) fn move_window(&mut self, tick: u32, moment: &Moment<'_>) {
+        self.window = Window::around(tick, moment.ticks);
     }
 
     /// Begins to load where the index holds a hash.
@@ -53,204 +129,150 @@ impl Shard {
         self.index.prefetch(hash);
     }
 
-    /// Begins to load the swarm of a hash. Another with the same half of the hash does no harm.
-    pub(super) fn prefetch_swarm(&self, hash: u64) {
-        if let Some(swarm) = self.first_of(hash) {
-            prefetch::read(swarm);
+    /// Begins to load the slot of a hash. Another with the same part of the hash does no harm.
+    pub(super) fn prefetch_slot(&self, hash: u64) {
+        if let Some(slot) = self.first_of(hash) {
+            prefetch::read(slot);
         }
     }
 
-    /// Begins to load the peers of the swarm of a hash.
+    /// Begins to load the peers of the torrent of a hash.
     pub(super) fn prefetch_peers(&self, hash: u64) {
-        if let Some(swarm) = self.first_of(hash) {
-            swarm.prefetch_peers();
+        if let Some(Slot { peers: Peers::Outgrown { v4, v6 }, .. }) = self.first_of(hash) {
+            self.v4.prefetch(*v4);
+            self.v6.prefetch(*v6);
         }
     }
 
     pub(super) fn counts(&self, hash: u64, info_hash: &InfoHash) -> Option<SwarmCounts> {
-        self.position(hash, info_hash).map(|position| self.swarms[position].counts())
+        self.position(hash, info_hash).map(|position| self.counts_at(position))
     }
 
-    pub(super) fn announce(
-        &mut self,
-        hash: u64,
-        update: &Update,
-        random: &mut fastrand::Rng,
-        peers: &mut PeersOut<'_>,
-    ) -> Taken {
-        let position = match self.position(hash, &update.info_hash) {
-            Some(position) => position,
-            // Nothing is stored for these, so no torrent is made for them either.
-            None if update.standing == Standing::Stopped || update.peer.port() == 0 => {
-                return Taken::default();
-            }
-            None => self.insert(hash, update.info_hash),
-        };
-        let swarm = &mut self.swarms[position];
-        let (before, announcer) = (swarm.counts(), swarm.locate(update.peer));
-        swarm.draw(&announcer, update, random, peers);
-        let renewed_after_secs = swarm.age_secs(&announcer, update.now_secs);
-        let first_completion = swarm.update(&announcer, update);
-        let counts = self.recount(position, before);
-        if self.swarms[position].peers() == 0 && counts.completed == 0 {
-            self.remove(position);
+    /// The figures of the torrent at a position.
+    pub(super) fn counts_at(&self, position: usize) -> SwarmCounts {
+        let slot = self.slots.get(position);
+        let (v4, v6) = (slot.v4(&self.v4).bounds(), slot.v6(&self.v6).bounds());
+        let leechers = v4.leechers + v6.leechers;
+        SwarmCounts {
+            seeders: (v4.len + v6.len - leechers) as u32,
+            leechers: leechers as u32,
+            completed: slot.completed,
         }
-        Taken { counts, renewed_after_secs, first_completion }
-    }
-
-    /// Walks backwards from `place` over at most `budget` peers and torrents, and forgets what has timed out.
-    ///
-    /// Removal moves the last element into the gap: walking backwards, that one has been looked at already.
-    pub(super) fn expire(
-        &mut self,
-        place: Place,
-        budget: usize,
-        timeouts: &Timeouts,
-        now_secs: u32,
-    ) -> StepEnd {
-        let mut place = place.within(self.swarms.len());
-        for _ in 0..budget {
-            let Some(position) = place.swarm.checked_sub(1) else {
-                self.give_back();
-                return StepEnd::Done;
-            };
-            let swarm = &mut self.swarms[position];
-            let before = swarm.counts();
-            match place.peer.min(swarm.peers()).checked_sub(1) {
-                Some(peer) => {
-                    swarm.expire(peer, timeouts, now_secs);
-                    place.peer = peer;
-                    self.recount(position, before);
-                }
-                None => {
-                    if swarm.is_forgettable(timeouts, now_secs) {
-                        self.remove(position);
-                    }
-                    place = Place::before(position);
-                }
-            }
-        }
-        StepEnd::More(place)
-    }
-
-    /// Adds the torrents before position `ahead` to `out`, `most` of them, and returns how many are still ahead.
-    pub(super) fn list(&self, ahead: usize, most: usize, out: &mut Vec<(InfoHash, SwarmCounts)>) -> usize {
-        let end = ahead.min(self.swarms.len());
-        let start = end.saturating_sub(most);
-        out.extend(self.swarms[start..end].iter().map(|swarm| (swarm.info_hash, swarm.counts())));
-        start
-    }
-
-    /// Seconds since a peer was heard of, with the time that it is now.
-    pub(super) fn age_secs(
-        &self,
-        hash: u64,
-        info_hash: &InfoHash,
-        (peer, now_secs): (SocketAddr, u32),
-    ) -> Option<u32> {
-        let swarm = &self.swarms[self.position(hash, info_hash)?];
-        swarm.age_secs(&swarm.locate(peer), now_secs)
     }
 
     pub(super) fn last_announce_secs(&self, hash: u64, info_hash: &InfoHash) -> Option<u32> {
-        self.position(hash, info_hash).map(|position| self.swarms[position].last_announce_secs())
+        self.position(hash, info_hash).map(|position| self.slots.get(position).last_announce_secs)
     }
 
-    /// Makes a torrent known with its completed downloads and the time of its last announce.
-    pub(super) fn restore(&mut self, hash: u64, info_hash: &InfoHash, completed_and_last: (u32, u32)) {
-        let position = self.position(hash, info_hash).unwrap_or_else(|| self.insert(hash, *info_hash));
-        let before = self.swarms[position].counts();
-        self.swarms[position].restore(completed_and_last);
-        if self.recount(position, before) == SwarmCounts::default() {
-            self.remove(position);
-        }
-    }
-
-    /// Walks backwards from `place` and adds torrents and peers to `page`, `budget` of them together at most.
-    pub(super) fn dump(&self, place: Place, budget: usize, page: &mut Page) -> StepEnd {
-        let mut place = place.within(self.swarms.len());
-        let mut left = budget;
-        while let Some(position) = place.swarm.checked_sub(1) {
-            let swarm = &self.swarms[position];
-            let ahead = place.peer.min(swarm.peers());
-            if ahead > left && left < budget {
-                // It would be cut: the next step may have room for all of it.
-                return StepEnd::More(place);
-            }
-            place.peer = ahead.saturating_sub(left);
-            swarm.dump(place.peer..ahead, page);
-            if place.peer > 0 {
-                return StepEnd::More(place);
-            }
-            place = Place::before(position);
-            left = left.saturating_sub(1 + ahead);
-            if left == 0 {
-                return StepEnd::More(place);
-            }
-        }
-        StepEnd::Done
-    }
-
-    /// Takes back a torrent, or a part of one, with these peers.
-    pub(super) fn restore_swarm(
+    /// Makes a torrent known with its completed downloads and the time of its last announce, where more is known than that
+    /// nothing changes.
+    pub(super) fn restore(
         &mut self,
         hash: u64,
-        torrent: &DumpedTorrent,
-        v4: &[DumpedPeer<PEER_V4_LEN>],
-        v6: &[DumpedPeer<PEER_V6_LEN>],
+        info_hash: &InfoHash,
+        (completed, last_announce_secs): (u32, u32),
+        moment: &Moment<'_>,
     ) {
-        let info_hash = torrent.info_hash;
-        let position = self.position(hash, &info_hash).unwrap_or_else(|| self.insert(hash, info_hash));
-        let before = self.swarms[position].counts();
-        self.swarms[position].restore((torrent.completed, torrent.last_announce_secs));
-        self.swarms[position].restore_peers(v4, v6);
-        if self.recount(position, before) == SwarmCounts::default() {
-            self.remove(position);
+        let Some(position) = self.position(hash, info_hash).or_else(|| {
+            let is_admitted = completed > 0 && moment.budget.admit(1, 0) == Admission::Granted;
+            is_admitted.then(|| self.insert(hash, *info_hash, moment.budget))?
+        }) else {
+            return;
+        };
+        let before = self.counts_at(position);
+        let slot = self.slots.get_mut(position);
+        slot.completed = slot.completed.max(completed);
+        slot.last_announce_secs = slot.last_announce_secs.max(last_announce_secs);
+        self.recount(position, before, (moment.budget, 0));
+    }
+
+    pub(super) fn position(&self, hash: u64, info_hash: &InfoHash) -> Option<usize> {
+        self.index.find(hash, |position| self.slots.get(position).info_hash == *info_hash)
+    }
+
+    fn first_of(&self, hash: u64) -> Option<&Slot> {
+        self.index.find(hash, |_| true).map(|position| self.slots.get(position))
+    }
+
+    /// Adds a torrent that is not known yet; `None` where the shard has as many as can be told apart.
+    /// Room for it was admitted.
+    pub(super) fn insert(&mut self, hash: u64, info_hash: InfoHash, budget: &Budget) -> Option<usize> {
+        let position = self.slots.len();
+        let (key, slots) = (self.key, &self.slots);
+        let hashes = || slots.iter().map(|slot| hash_of(key, &slot.info_hash));
+        if !self.index.insert(hash, position, hashes) {
+            budget.torrent_gone();
+            return None;
         }
+        self.slots.push(Slot::new(info_hash));
+        Some(position)
     }
 
-    fn position(&self, hash: u64, info_hash: &InfoHash) -> Option<usize> {
-        self.index.find(hash, |position| self.swarms[position].info_hash == *info_hash)
-    }
-
-    fn first_of(&self, hash: u64) -> Option<&Swarm> {
-        self.index.find(hash, |_| true).map(|position| &self.swarms[position])
-    }
-
-    fn insert(&mut self, hash: u64, info_hash: InfoHash) -> usize {
-        let position = self.swarms.len();
-        self.swarms.push(Swarm::new(info_hash));
-        let (key, swarms) = (self.key, &self.swarms);
-        self.index.insert(hash, position, |other| hash_of(key, &swarms[other].info_hash));
-        position
-    }
-
-    fn remove(&mut self, position: usize) {
-        let (key, swarms, last) = (self.key, &self.swarms, self.swarms.len() - 1);
-        let hash_at = |other: usize| hash_of(key, &swarms[other].info_hash);
+    /// Forgets a torrent with all its peers.
+    pub(super) fn remove(&mut self, position: usize, moment: &Moment<'_>) {
+        self.forget_peers(position, moment);
+        self.completed -= u64::from(self.slots.get(position).completed);
+        let (key, slots, last) = (self.key, &self.slots, self.slots.len() - 1);
+        let hash_at = |other: usize| hash_of(key, &slots.get(other).info_hash);
         self.index.remove(hash_at(position), position, hash_at);
         if position != last {
             self.index.relocate(hash_at(last), last, position);
+            let (v4, v6) = {
+                let slot = self.slots.get(last);
+                (slot.handle::<PEER_V4_LEN>(), slot.handle::<PEER_V6_LEN>())
+            };
+            self.v4.set_owner(v4, position as u32);
+            self.v6.set_owner(v6, position as u32);
         }
-        let forgotten = self.swarms.swap_remove(position);
-        self.completed -= u64::from(forgotten.counts().completed);
+        self.slots.swap_remove(position);
+        moment.budget.torrent_gone();
     }
 
-    /// Brings the shard's figures up to date after one swarm changed, and returns that swarm's.
-    fn recount(&mut self, position: usize, before: SwarmCounts) -> SwarmCounts {
-        let after = self.swarms[position].counts();
+    /// Forgets all peers of a torrent.
+    fn forget_peers(&mut self, position: usize, moment: &Moment<'_>) {
+        let before = self.counts_at(position);
+        if before.peers() == 0 && !matches!(self.slots.get(position).peers, Peers::Outgrown { .. }) {
+            return;
+        }
+        if moment.sources.is_some() {
+            let slot = self.slots.get(position);
+            moment.all_left(slot.v4(&self.v4));
+            moment.all_left(slot.v6(&self.v6));
+        }
+        let slot = self.slots.get_mut(position);
+        let (v4, v6) = (slot.handle::<PEER_V4_LEN>(), slot.handle::<PEER_V6_LEN>());
+        slot.peers = Peers::Inline(super::slot::Inline::EMPTY);
+        let (moved_v4, moved_v6) = (self.v4.remove(v4), self.v6.remove(v6));
+        self.relocate::<PEER_V4_LEN>(moved_v4);
+        self.relocate::<PEER_V6_LEN>(moved_v6);
+        self.recount(position, before, (moment.budget, 0));
+    }
+
+    /// Tells the slot of peers that have moved.
+    pub(super) fn relocate<const N: usize>(&mut self, moved: Option<Moved>) {
+        if let Some(Moved { owner, handle }) = moved {
+            self.slots.get_mut(owner as usize).set_handle::<N>(handle);
+        }
+    }
+
+    /// Brings the shard's figures up to date after one torrent changed, and returns that torrent's. For so many peers room
+    /// was `reserved`.
+    pub(super) fn recount(
+        &mut self,
+        position: usize,
+        before: SwarmCounts,
+        (budget, reserved): (&Budget, u64),
+    ) -> SwarmCounts {
+        let after = self.counts_at(position);
+        budget.peers_gone(before.peers() + reserved - after.peers());
         self.peers = self.peers + after.peers() - before.peers();
         self.seeders = self.seeders + u64::from(after.seeders) - u64::from(before.seeders);
         self.completed = self.completed + u64::from(after.completed) - u64::from(before.completed);
         after
     }
 
-    fn give_back(&mut self) {
-        let len = self.swarms.len();
-        if self.swarms.capacity() > SHRINK_ABOVE && len * 4 < self.swarms.capacity() {
-            self.swarms.shrink_to(len * 2);
-        }
-        let (key, swarms) = (self.key, &self.swarms);
-        self.index.give_back(|other| hash_of(key, &swarms[other].info_hash));
+    pub(super) fn give_back(&mut self) {
+        let (key, slots) = (self.key, &self.slots);
+        self.index.give_back(|| slots.iter().map(|slot| hash_of(key, &slot.info_hash)));
     }
 }

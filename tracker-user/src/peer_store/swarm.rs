@@ -1,109 +1,175 @@
-//! One torrent: its peers of both families, and what is remembered when they are gone.
+//! What an announce does to one torrent of a shard: whom it is given, and what is stored.
 
-use super::dump::{DumpedPeer, DumpedTorrent, Page};
-use super::peer::{AnyEntry, Entry, Stamp};
-use super::peer_table::{Audience, PeerTable};
+use super::budget::{Admission, Scarce};
+use super::large::Spot;
+use super::moment::Moment;
+use super::peer::{AnyEntry, Entry};
 use super::peers_out::{Available, PeersOut};
-use super::{Standing, SwarmCounts, Timeouts, Update};
-use crate::info_hash::InfoHash;
-use std::net::SocketAddr;
-use std::ops::Range;
+use super::run::{Audience, RunMut};
+use super::shard::{HasTables, Shard};
+use super::slot::{INLINE, Inline, Peers};
+use super::stamp::Stamp;
+use super::tables::Handle;
+use super::{Standing, SwarmCounts, Taken, Update};
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
-/// One torrent.
-#[derive(Debug)]
-pub(super) struct Swarm {
-    pub(super) info_hash: InfoHash,
-    v4: PeerTable<PEER_V4_LEN>,
-    v6: PeerTable<PEER_V6_LEN>,
-    completed: u32,
-    last_announce_secs: u32,
+/// An outgrown torrent goes back into its slot with so many peers: fewer than fit, so that it does not come and go.
+const INLINE_AGAIN: usize = INLINE - 2;
+
+/// Whether the one who announced is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Storing {
+    /// As it should be, or there was nothing to store.
+    Done,
+    /// Its source has its share.
+    SourceHasItsShare,
+    /// The store is full.
+    Full(Scarce),
 }
 
-impl Swarm {
-    pub(super) fn new(info_hash: InfoHash) -> Self {
-        Self {
-            info_hash,
-            v4: PeerTable::default(),
-            v6: PeerTable::default(),
-            completed: 0,
-            last_announce_secs: 0,
+/// The one who announces: its entry, and where it stands among its family's peers.
+#[derive(Clone, Copy, Debug)]
+enum Announcer {
+    V4(Entry<PEER_V4_LEN>, Option<Spot>),
+    V6(Entry<PEER_V6_LEN>, Option<Spot>),
+}
+
+impl Announcer {
+    const fn is_new(&self) -> bool {
+        matches!(self, Self::V4(_, None) | Self::V6(_, None))
+    }
+}
+
+/// What a peer says, for the run in which it stands.
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    standing: Standing,
+    completed: bool,
+}
+
+/// What was known of the one who announced, and what is new.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    before: Option<Stamp>,
+    first_completion: bool,
+}
+
+impl Shard {
+    /// Draws peers into `peers`, then takes the update in as far as there is room.
+    ///
+    /// The draw comes first, so that nobody has to be filtered out of what the announcer has just joined.
+    pub(super) fn announce(
+        &mut self,
+        hash: u64,
+        update: &Update,
+        moment: &Moment<'_>,
+        (random, peers): (&mut fastrand::Rng, &mut PeersOut<'_>),
+    ) -> (Taken, Storing) {
+        let known = self.position(hash, &update.info_hash);
+        let announcer = self.locate(known, update);
+        let is_reachable = update.peer.port() != 0;
+        let adds = is_reachable && update.standing != Standing::Stopped && announcer.is_new();
+        let storing = if adds { self.admit(known, &announcer, moment) } else { Storing::Done };
+        if let Some(position) = known {
+            self.draw(position, &announcer, update, (random, peers));
         }
-    }
-
-    pub(super) fn counts(&self) -> SwarmCounts {
-        SwarmCounts {
-            seeders: (self.v4.seeders() + self.v6.seeders()) as u32,
-            leechers: (self.v4.leechers() + self.v6.leechers()) as u32,
-            completed: self.completed,
-        }
-    }
-
-    pub(super) const fn last_announce_secs(&self) -> u32 {
-        self.last_announce_secs
-    }
-
-    /// Takes over what was counted earlier, where that is more.
-    pub(super) fn restore(&mut self, (completed, last_announce_secs): (u32, u32)) {
-        self.completed = self.completed.max(completed);
-        self.last_announce_secs = self.last_announce_secs.max(last_announce_secs);
-    }
-
-    /// Adds the torrent and the peers in a range of places to `page`. Places count the peers of both families.
-    pub(super) fn dump(&self, places: Range<usize>, page: &mut Page) {
-        let (v4, v6) = (page.v4.len(), page.v6.len());
-        let in_v4 = self.v4.len();
-        self.v4.dump(places.start.min(in_v4)..places.end.min(in_v4), &mut page.v4);
-        self.v6.dump(places.start.saturating_sub(in_v4)..places.end.saturating_sub(in_v4), &mut page.v6);
-        page.torrents.push(DumpedTorrent {
-            info_hash: self.info_hash,
-            completed: self.completed,
-            last_announce_secs: self.last_announce_secs,
-            v4: (page.v4.len() - v4) as u32,
-            v6: (page.v6.len() - v6) as u32,
-        });
-    }
-
-    /// Takes peers back; of one that is known already, the later word counts.
-    pub(super) fn restore_peers(&mut self, v4: &[DumpedPeer<PEER_V4_LEN>], v6: &[DumpedPeer<PEER_V6_LEN>]) {
-        restore_in_table(&mut self.v4, v4);
-        restore_in_table(&mut self.v6, v6);
-    }
-
-    pub(super) fn peers(&self) -> usize {
-        self.v4.len() + self.v6.len()
-    }
-
-    /// Begins to load the peers.
-    pub(super) fn prefetch_peers(&self) {
-        self.v4.prefetch();
-        self.v6.prefetch();
-    }
-
-    /// Where the one who announces stands, if the swarm knows it.
-    pub(super) fn locate(&self, peer: SocketAddr) -> Announcer {
-        match AnyEntry::from(peer) {
-            AnyEntry::V4(entry) => Announcer::V4(entry, self.v4.position(&entry)),
-            AnyEntry::V6(entry) => Announcer::V6(entry, self.v6.position(&entry)),
-        }
-    }
-
-    /// Seconds since the one who announces was heard of, if the swarm knows it.
-    pub(super) fn age_secs(&self, announcer: &Announcer, now_secs: u32) -> Option<u32> {
-        let stamp = match *announcer {
-            Announcer::V4(_, position) => self.v4.stamp(position?),
-            Announcer::V6(_, position) => self.v6.stamp(position?),
+        let is_added = adds && storing == Storing::Done;
+        let added = || is_added.then(|| self.insert(hash, update.info_hash, moment.budget))?;
+        let Some(position) = known.or_else(added) else {
+            // A stop or an unreachable peer makes no torrent known.
+            return (Taken::default(), storing);
         };
-        Some(stamp.age_secs(now_secs))
+        let before = self.counts_at(position);
+        if !is_reachable || storing != Storing::Done {
+            return (Taken { counts: before, ..Taken::default() }, storing);
+        }
+        let heard = self.hear(position, &announcer, update, moment);
+        let slot = self.slots.get_mut(position);
+        slot.last_announce_secs = slot.last_announce_secs.max(update.now_secs);
+        slot.completed = slot.completed.saturating_add(u32::from(heard.first_completion));
+        let counts = self.recount(position, before, (moment.budget, u64::from(is_added)));
+        if counts == SwarmCounts::default() {
+            self.remove(position, moment);
+        }
+        let renewed_after_secs = heard.before.map(|stamp| moment.age_secs(stamp));
+        (Taken { counts, renewed_after_secs, first_completion: heard.first_completion }, storing)
     }
 
-    /// Draws peers for the one who announces. Done before the update, so that nobody has to be filtered out.
-    pub(super) fn draw(
+    /// Takes back what a peer said earlier, at the time of `update`, unless it has timed out, a later word of it is known, or
+    /// there is no room. Completed downloads are not counted again.
+    pub(super) fn restore_peer(&mut self, hash: u64, update: &Update, moment: &Moment<'_>) {
+        let then = Moment { now_tick: moment.ticks.at(update.now_secs), ..*moment };
+        if moment.now_tick.saturating_sub(then.now_tick) >= moment.ticks.life() || update.peer.port() == 0 {
+            return;
+        }
+        let known = self.position(hash, &update.info_hash);
+        let announcer = self.locate(known, update);
+        let is_new = announcer.is_new();
+        if is_new && self.admit(known, &announcer, moment) != Storing::Done {
+            return;
+        }
+        let Some(position) = known.or_else(|| self.insert(hash, update.info_hash, moment.budget)) else {
+            return;
+        };
+        if self.stamp_of(position, &announcer).is_some_and(|stamp| moment.window.tick(stamp) >= then.now_tick)
+        {
+            return;
+        }
+        let before = self.counts_at(position);
+        self.hear(position, &announcer, update, &then);
+        let slot = self.slots.get_mut(position);
+        slot.last_announce_secs = slot.last_announce_secs.max(update.now_secs);
+        self.recount(position, before, (moment.budget, u64::from(is_new)));
+    }
+
+    /// The stamp of the one who announces, if it is known.
+    fn stamp_of(&self, position: usize, announcer: &Announcer) -> Option<Stamp> {
+        let slot = self.slots.get(position);
+        let byte = match *announcer {
+            Announcer::V4(_, spot) => {
+                spot.map(|spot| slot.v4(&self.v4).run(spot.segment).stamps[spot.position])
+            }
+            Announcer::V6(_, spot) => {
+                spot.map(|spot| slot.v6(&self.v6).run(spot.segment).stamps[spot.position])
+            }
+        };
+        byte.map(Stamp::from_byte)
+    }
+
+    /// Where the one who announces stands, if it is known.
+    fn locate(&self, known: Option<usize>, update: &Update) -> Announcer {
+        let slot = known.map(|position| self.slots.get(position));
+        match AnyEntry::from(update.peer) {
+            AnyEntry::V4(entry) => Announcer::V4(entry, slot.and_then(|slot| slot.v4(&self.v4).find(&entry))),
+            AnyEntry::V6(entry) => Announcer::V6(entry, slot.and_then(|slot| slot.v6(&self.v6).find(&entry))),
+        }
+    }
+
+    /// Whether a new peer may be added, and with it its torrent where that is new. Its room is taken then.
+    fn admit(&self, known: Option<usize>, announcer: &Announcer, moment: &Moment<'_>) -> Storing {
+        let slot = known.map(|position| self.slots.get(position));
+        let has_its_share =
+            match announcer {
+                Announcer::V4(entry, _) => moment
+                    .has_its_share(entry, slot.map_or(super::view::View::EMPTY, |slot| slot.v4(&self.v4))),
+                Announcer::V6(entry, _) => moment
+                    .has_its_share(entry, slot.map_or(super::view::View::EMPTY, |slot| slot.v6(&self.v6))),
+            };
+        if has_its_share {
+            return Storing::SourceHasItsShare;
+        }
+        match moment.budget.admit(u64::from(known.is_none()), 1) {
+            Admission::Granted => Storing::Done,
+            Admission::Full(scarce) => Storing::Full(scarce),
+        }
+    }
+
+    fn draw(
         &self,
+        position: usize,
         announcer: &Announcer,
         update: &Update,
-        random: &mut fastrand::Rng,
-        peers: &mut PeersOut<'_>,
+        (random, peers): (&mut fastrand::Rng, &mut PeersOut<'_>),
     ) {
         let audience = match update.standing {
             Standing::Stopped => return,
@@ -111,99 +177,132 @@ impl Swarm {
             Standing::Leecher => Audience::Leecher,
         };
         let (own_v4, own_v6) = match *announcer {
-            Announcer::V4(_, position) => (position, None),
-            Announcer::V6(_, position) => (None, position),
+            Announcer::V4(_, spot) => (spot, None),
+            Announcer::V6(_, spot) => (None, spot),
         };
-        let available =
-            Available { v4: self.v4.available(audience, own_v4), v6: self.v6.available(audience, own_v6) };
-        let (v4, v6) = peers.share(update.peers_wanted, available);
-        self.v4.draw(audience, own_v4, v4, random);
-        self.v6.draw(audience, own_v6, v6, random);
+        let slot = self.slots.get(position);
+        let (v4, v6) = (slot.v4(&self.v4), slot.v6(&self.v6));
+        let available = Available { v4: v4.available(audience, own_v4), v6: v6.available(audience, own_v6) };
+        let (room_v4, room_v6) = peers.share(update.peers_wanted, available);
+        v4.draw(audience, own_v4, room_v4, random);
+        v6.draw(audience, own_v6, room_v6, random);
     }
 
-    /// Takes an update in, and returns whether it is the peer's first completion. Port 0 cannot be reached, so it is never
-    /// stored (and cannot be stopped either).
-    pub(super) fn update(&mut self, announcer: &Announcer, update: &Update) -> bool {
-        if update.peer.port() == 0 {
-            return false;
-        }
-        self.last_announce_secs = self.last_announce_secs.max(update.now_secs);
-        let first_completion = match *announcer {
-            Announcer::V4(entry, position) => update_table(&mut self.v4, entry, position, update),
-            Announcer::V6(entry, position) => update_table(&mut self.v6, entry, position, update),
-        };
-        self.completed = self.completed.saturating_add(u32::from(first_completion));
-        first_completion
-    }
-
-    /// Removes the peer at `place` if it has not been heard of for too long.
-    ///
-    /// Places count the peers of both families; only peers behind `place` change theirs.
-    pub(super) fn expire(&mut self, place: usize, timeouts: &Timeouts, now_secs: u32) {
-        match place.checked_sub(self.v4.len()) {
-            None => expire_in_table(&mut self.v4, place, timeouts, now_secs),
-            Some(place) => expire_in_table(&mut self.v6, place, timeouts, now_secs),
-        }
-    }
-
-    /// Whether nothing would be lost with this torrent: no peers, and no completed count that is still young.
-    pub(super) fn is_forgettable(&self, timeouts: &Timeouts, now_secs: u32) -> bool {
-        let idle_secs = now_secs.saturating_sub(self.last_announce_secs);
-        self.peers() == 0 && (self.completed == 0 || idle_secs >= timeouts.torrent_secs)
-    }
-}
-
-/// The one who announces: its entry, and where it stands in its family's table.
-pub(super) enum Announcer {
-    V4(Entry<PEER_V4_LEN>, Option<usize>),
-    V6(Entry<PEER_V6_LEN>, Option<usize>),
-}
-
-/// Returns whether this update is the peer's first completion.
-fn update_table<const N: usize>(
-    table: &mut PeerTable<N>,
-    entry: Entry<N>,
-    position: Option<usize>,
-    update: &Update,
-) -> bool {
-    if update.standing == Standing::Stopped {
-        if let Some(position) = position {
-            table.remove(position);
-        }
-        return false;
-    }
-    let seeder = update.standing == Standing::Seeder;
-    let had_completed = position.is_some_and(|position| table.stamp(position).completed());
-    let stamp = Stamp::new(update.now_secs, had_completed || update.completed);
-    match position {
-        Some(position) => table.renew(position, seeder, stamp),
-        None => table.insert(entry, seeder, stamp),
-    }
-    update.completed && !had_completed
-}
-
-fn restore_in_table<const N: usize>(table: &mut PeerTable<N>, peers: &[DumpedPeer<N>]) {
-    table.reserve_first(peers.len());
-    for DumpedPeer { entry, seeder, completed, heard_secs } in peers {
-        match table.position(entry) {
-            None => table.insert(*entry, *seeder, Stamp::new(*heard_secs, *completed)),
-            Some(position) => {
-                let known = table.stamp(position);
-                if known.heard_secs() < *heard_secs {
-                    table.renew(position, *seeder, Stamp::new(*heard_secs, *completed || known.completed()));
+    /// Takes in what a reachable peer says of itself.
+    fn hear(
+        &mut self,
+        position: usize,
+        announcer: &Announcer,
+        update: &Update,
+        moment: &Moment<'_>,
+    ) -> Heard {
+        let word = Word { standing: update.standing, completed: update.completed };
+        match *announcer {
+            Announcer::V4(entry, spot) => {
+                if let Peers::Inline(inline) = &mut self.slots.get_mut(position).peers
+                    && (spot.is_some() || inline.run().entries.len() < INLINE)
+                {
+                    let place = spot.map(|spot| spot.position);
+                    return inline.with_run(|run| hear_in_run(run, (entry, place), word, moment));
                 }
+                self.hear_in_tables(position, (entry, spot), word, moment)
+            }
+            Announcer::V6(entry, spot) => self.hear_in_tables(position, (entry, spot), word, moment),
+        }
+    }
+
+    /// Takes in what a peer says that is not in its torrent's slot, or will not be.
+    fn hear_in_tables<const N: usize>(
+        &mut self,
+        position: usize,
+        (entry, spot): (Entry<N>, Option<Spot>),
+        word: Word,
+        moment: &Moment<'_>,
+    ) -> Heard
+    where
+        Self: HasTables<N>,
+    {
+        let handle = self.slots.get(position).handle::<N>();
+        match spot {
+            Some(Spot { segment, position: place }) => {
+                let heard = self
+                    .tables()
+                    .with_run(handle, segment, |run| hear_in_run(run, (entry, Some(place)), word, moment));
+                if word.standing == Standing::Stopped {
+                    self.settle::<N>(position, segment);
+                }
+                heard
+            }
+            None if word.standing == Standing::Stopped => Heard::default(),
+            None => {
+                self.outgrow(position);
+                let handle = self.slots.get(position).handle::<N>();
+                moment.joins(&entry, self.tables().view(handle).run_of(&entry));
+                let is_seeder = word.standing == Standing::Seeder;
+                let peer = (entry, is_seeder, moment.stamp(word.completed));
+                let (handle, moved) = self.tables().insert((handle, position as u32), peer, moment);
+                self.slots.get_mut(position).set_handle::<N>(handle);
+                self.relocate::<N>(moved);
+                Heard { before: None, first_completion: word.completed }
             }
         }
     }
+
+    /// Moves the peers out of a torrent's slot, if they are there.
+    pub(super) fn outgrow(&mut self, position: usize) {
+        let slot = self.slots.get_mut(position);
+        if let Peers::Inline(inline) = slot.peers {
+            let run = inline.run();
+            let v4 = if run.entries.is_empty() { Handle::NONE } else { self.v4.place(position as u32, run) };
+            slot.peers = Peers::Outgrown { v4, v6: Handle::NONE };
+        }
+    }
+
+    /// Gives memory back after peers of one run in the tables are gone, and moves a few into the slot again.
+    pub(super) fn settle<const N: usize>(&mut self, position: usize, segment: usize)
+    where
+        Self: HasTables<N>,
+    {
+        let handle = self.slots.get(position).handle::<N>();
+        let (handle, moved) = self.tables().fit(handle, position as u32, segment);
+        self.slots.get_mut(position).set_handle::<N>(handle);
+        self.relocate::<N>(moved);
+        let slot = self.slots.get(position);
+        if let Peers::Outgrown { v4, v6: Handle::NONE } = slot.peers
+            && self.v4.view(v4).bounds().len <= INLINE_AGAIN
+        {
+            let inline = Inline::of(self.v4.view(v4).run(0));
+            self.slots.get_mut(position).peers = Peers::Inline(inline);
+            let moved = self.v4.remove(v4);
+            self.relocate::<PEER_V4_LEN>(moved);
+        }
+    }
 }
 
-fn expire_in_table<const N: usize>(
-    table: &mut PeerTable<N>,
-    position: usize,
-    timeouts: &Timeouts,
-    now_secs: u32,
-) {
-    if position < table.len() && table.stamp(position).age_secs(now_secs) >= timeouts.peer_secs {
-        table.remove(position);
+/// Takes in what a peer says, in the run in which it is or will be.
+fn hear_in_run<const N: usize>(
+    run: &mut RunMut<'_, N>,
+    (entry, place): (Entry<N>, Option<usize>),
+    word: Word,
+    moment: &Moment<'_>,
+) -> Heard {
+    let before = place.map(|place| run.stamp(place));
+    if word.standing == Standing::Stopped {
+        if let Some(place) = place {
+            run.remove(place);
+            moment.left(&entry, run.as_run());
+        }
+        return Heard { before, first_completion: false };
     }
+    let had_completed = before.is_some_and(Stamp::completed);
+    let stamp = moment.stamp(had_completed || word.completed);
+    let is_seeder = word.standing == Standing::Seeder;
+    match place {
+        Some(place) => run.renew(place, is_seeder, stamp),
+        None => {
+            moment.joins(&entry, run.as_run());
+            run.insert(entry, is_seeder, stamp);
+        }
+    }
+    Heard { before, first_completion: word.completed && !had_completed }
 }
