@@ -1,0 +1,95 @@
+//! Announces of random torrents in batches, as a worker has them, by one thread and by two.
+
+use crate::fill::{Population, address, fill, info_hash, store};
+use crate::{print, quantile};
+use std::sync::Barrier;
+use std::time::Instant;
+use tracker_user::info_hash::InfoHash;
+use tracker_user::peer_store::{PREFETCHED, PeerStore, PeersOut, Standing, Update};
+
+const POPULATION: Population = Population { torrents: 1_000_000, peers: 5_000_000, v6_percent: 0 };
+const BATCHES: usize = 40_000;
+const PEERS_WANTED: usize = 50;
+
+pub(crate) fn run() {
+    let store = store();
+    fill(&store, POPULATION);
+    let mut batches = announces(&store, 1);
+    print("speed.median_ns", quantile(&mut batches, 0.5));
+    print("speed.p99_ns", quantile(&mut batches, 0.99));
+    let rates: [f64; 2] = [1, 2].map(|threads| rate(&store, threads));
+    print("speed.one_thread_per_sec", rates[0] as u64);
+    print("speed.two_threads_per_sec", rates[1] as u64);
+    print("speed.two_threads_ratio", format!("{:.3}", rates[1] / rates[0]));
+}
+
+/// Announces per second of so many threads together, each with the same work.
+fn rate(store: &PeerStore, threads: u64) -> f64 {
+    let barrier = Barrier::new(threads as usize);
+    let began = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|thread| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    let began = Instant::now();
+                    announces(store, 10 + thread);
+                    began
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().expect("a worker panicked")).min()
+    });
+    let elapsed = began.map_or(1.0, |began| began.elapsed().as_secs_f64());
+    threads as f64 * (BATCHES * PREFETCHED) as f64 / elapsed
+}
+
+/// Nanoseconds of an announce in each of many batches. Of a hundred, 80 renew a peer that is known, 10 join, 10 stop.
+fn announces(store: &PeerStore, seed: u64) -> Vec<u32> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut room = [0; 200 * 6];
+    let mut joined: Vec<(u32, u32)> = Vec::new();
+    let mut next_peer = POPULATION.peers + seed as u32 * 10_000_000;
+    let mut measured = Vec::with_capacity(BATCHES);
+    for _ in 0..BATCHES {
+        let batch: [Update; PREFETCHED] = std::array::from_fn(|_| {
+            let torrent = random.u32(0..POPULATION.torrents);
+            match random.u32(0..10) {
+                0 => {
+                    next_peer += 1;
+                    joined.push((torrent, next_peer));
+                    update(torrent, next_peer, Standing::Leecher)
+                }
+                1 if joined.len() > 100 => {
+                    let (torrent, peer) = joined.swap_remove(random.usize(0..joined.len()));
+                    update(torrent, peer, Standing::Stopped)
+                }
+                _ => update(
+                    torrent,
+                    torrent,
+                    if torrent % 4 == 0 { Standing::Leecher } else { Standing::Seeder },
+                ),
+            }
+        });
+        let info_hashes: [InfoHash; PREFETCHED] = batch.map(|update| update.info_hash);
+        let began = Instant::now();
+        store.prefetch(&info_hashes);
+        for update in &batch {
+            let mut peers = PeersOut::new(&mut room, &mut []);
+            std::hint::black_box(store.announce(update, &mut random, &mut peers));
+        }
+        measured.push((began.elapsed().as_nanos() / PREFETCHED as u128) as u32);
+    }
+    measured
+}
+
+fn update(torrent: u32, peer: u32, standing: Standing) -> Update {
+    Update {
+        info_hash: info_hash(torrent),
+        peer: address(peer, 0),
+        standing,
+        completed: false,
+        peers_wanted: PEERS_WANTED,
+        now_secs: crate::fill::NOW_SECS,
+    }
+}
