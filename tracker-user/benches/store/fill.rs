@@ -1,8 +1,11 @@
 //! Stores to measure: torrents as popular as Zipf's law says, each with one peer at least.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use tracker_user::clock::Now;
 use tracker_user::info_hash::InfoHash;
-use tracker_user::peer_store::{Limits, PeerStore, PeersOut, Standing, StoreConfig, Timeouts, Update};
+use tracker_user::peer_store::{
+    Limits, PeerStore, PeersOut, Reached, Standing, StoreConfig, Sweep, Timeouts, Update,
+};
 
 /// The exponent of Zipf's law.
 const EXPONENT: f64 = 0.9;
@@ -94,4 +97,12 @@ pub(crate) fn fill(store: &PeerStore, population: Population) {
     }
     let totals = store.totals();
     assert_eq!((totals.torrents, totals.peers), (population.torrents.into(), population.peers.into()));
+}
+
+/// Walks the store as the daemon does until so late, if less often.
+pub(crate) fn sweep_until(store: &PeerStore, until_secs: u32) {
+    for now_secs in (NOW_SECS..=until_secs).step_by(5 * 60) {
+        let (mut sweep, now) = (Sweep::default(), Now::from_seconds(now_secs));
+        while sweep.step(store, now) != Reached::EndOfStore {}
+    }
 }

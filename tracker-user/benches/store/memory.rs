@@ -1,9 +1,8 @@
 //! Memory of 50,000,000 peers of both families in 5,000,000 torrents, and how much of it comes back when all are gone.
 
-use crate::fill::{NOW_SECS, Population, fill, store};
+use crate::fill::{NOW_SECS, Population, fill, store, sweep_until};
 use crate::print;
-use tracker_user::clock::Now;
-use tracker_user::peer_store::{PeerStore, Reached, Sweep};
+use tracker_user::peer_store::PeerStore;
 
 const POPULATION: Population = Population { torrents: 5_000_000, peers: 50_000_000, v6_percent: 20 };
 
@@ -18,16 +17,10 @@ pub(crate) fn run() {
     print("memory.full_bytes", full);
     print("memory.growth_bytes", full.saturating_sub(start));
     print("memory.accounted_bytes", store.pressure().memory_bytes);
-    sweep(&store, NOW_SECS + 46 * 60);
+    sweep_until(&store, NOW_SECS + 50 * 60);
+    PeerStore::give_memory_back();
     assert_eq!(store.totals().peers, 0);
     print("memory.expired_bytes", resident_bytes());
-}
-
-/// One walk through the store.
-fn sweep(store: &PeerStore, now_secs: u32) {
-    let (mut sweep, now) = (Sweep::default(), Now::from_seconds(now_secs));
-    while sweep.step(store, now) != Reached::EndOfStore {}
-    PeerStore::give_memory_back();
 }
 
 /// Resident memory of this process, without pages of files.

@@ -205,6 +205,15 @@ impl PeerStore {
         self.shard(hash).lock().counts(hash, info_hash)
     }
 
+    /// Seconds since a peer of a torrent was heard of, in steps of a hundredth of the peer timeout; `None` where either is
+    /// unknown.
+    pub fn age_secs(&self, info_hash: &InfoHash, peer: SocketAddr, now_secs: u32) -> Option<u32> {
+        let hash = hash_of(self.key, info_hash);
+        self.with_shard(shard_of(hash), now_secs, |shard, moment| {
+            shard.age_secs(hash, info_hash, (peer, moment))
+        })
+    }
+
     /// When a torrent was announced last, in seconds of [`Now`](crate::clock::Now); `None` where it is unknown.
     pub fn last_announce_secs(&self, info_hash: &InfoHash) -> Option<u32> {
         let hash = hash_of(self.key, info_hash);

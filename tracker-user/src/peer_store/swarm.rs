@@ -11,6 +11,8 @@ use super::slot::{INLINE, Inline, Peers};
 use super::stamp::Stamp;
 use super::tables::Handle;
 use super::{Standing, SwarmCounts, Taken, Update};
+use crate::info_hash::InfoHash;
+use std::net::SocketAddr;
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
 /// An outgrown torrent goes back into its slot with so many peers: fewer than fit, so that it does not come and go.
@@ -66,7 +68,7 @@ impl Shard {
         (random, peers): (&mut fastrand::Rng, &mut PeersOut<'_>),
     ) -> (Taken, Storing) {
         let known = self.position(hash, &update.info_hash);
-        let announcer = self.locate(known, update);
+        let announcer = self.locate(known, update.peer);
         let is_reachable = update.peer.port() != 0;
         let adds = is_reachable && update.standing != Standing::Stopped && announcer.is_new();
         let storing = if adds { self.admit(known, &announcer, moment) } else { Storing::Done };
@@ -95,6 +97,18 @@ impl Shard {
         (Taken { counts, renewed_after_secs, first_completion: heard.first_completion }, storing)
     }
 
+    /// Seconds since a peer was heard of, if it is known.
+    pub(super) fn age_secs(
+        &self,
+        hash: u64,
+        info_hash: &InfoHash,
+        (peer, moment): (SocketAddr, &Moment<'_>),
+    ) -> Option<u32> {
+        let position = self.position(hash, info_hash)?;
+        let stamp = self.stamp_of(position, &self.locate(Some(position), peer))?;
+        Some(moment.age_secs(stamp))
+    }
+
     /// Takes back what a peer said earlier, at the time of `update`, unless it has timed out, a later word of it is known, or
     /// there is no room. Completed downloads are not counted again.
     pub(super) fn restore_peer(&mut self, hash: u64, update: &Update, moment: &Moment<'_>) {
@@ -103,7 +117,7 @@ impl Shard {
             return;
         }
         let known = self.position(hash, &update.info_hash);
-        let announcer = self.locate(known, update);
+        let announcer = self.locate(known, update.peer);
         let is_new = announcer.is_new();
         if is_new && self.admit(known, &announcer, moment) != Storing::Done {
             return;
@@ -137,9 +151,9 @@ impl Shard {
     }
 
     /// Where the one who announces stands, if it is known.
-    fn locate(&self, known: Option<usize>, update: &Update) -> Announcer {
+    fn locate(&self, known: Option<usize>, peer: SocketAddr) -> Announcer {
         let slot = known.map(|position| self.slots.get(position));
-        match AnyEntry::from(update.peer) {
+        match AnyEntry::from(peer) {
             AnyEntry::V4(entry) => Announcer::V4(entry, slot.and_then(|slot| slot.v4(&self.v4).find(&entry))),
             AnyEntry::V6(entry) => Announcer::V6(entry, slot.and_then(|slot| slot.v6(&self.v6).find(&entry))),
         }
@@ -295,7 +309,9 @@ fn hear_in_run<const N: usize>(
         return Heard { before, first_completion: false };
     }
     let had_completed = before.is_some_and(Stamp::completed);
-    let stamp = moment.stamp(had_completed || word.completed);
+    // Word from other nodes may be late: it does not make a peer older than it is known to be.
+    let tick = before.map_or(0, |stamp| moment.window.tick(stamp)).max(moment.now_tick);
+    let stamp = moment.window.stamp(tick, had_completed || word.completed);
     let is_seeder = word.standing == Standing::Seeder;
     match place {
         Some(place) => run.renew(place, is_seeder, stamp),

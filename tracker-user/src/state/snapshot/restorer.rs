@@ -142,7 +142,7 @@ fn restore_blocks(
             restored.peers_left_out += u64::from(torrent.v4) + u64::from(torrent.v6) - taken;
             restored.peers += taken;
             if taken > 0 || is_served && terms.is_remembered(torrent) {
-                tracker.store().restore_swarm(torrent, own_v4, own_v6);
+                tracker.store().restore_swarm(torrent, own_v4, own_v6, terms.now_secs);
             } else {
                 restored.rows_left_out += 1;
             }
