@@ -8,10 +8,15 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 /// A walk through the whole store takes this part of the peer timeout: one minute of 45.
 const WALKS_PER_TIMEOUT: u32 = 45;
 
+/// Less than this in reserve is not worth asking for.
+const WORTH_GIVING_BACK_BYTES: u64 = 16 << 20;
+
 /// Walks the store over and over.
 pub(super) struct Sweeper {
     sweep: Sweep,
     turns: Interval,
+    /// The most memory that the store took since the allocator was asked for what it holds in reserve.
+    most_bytes: u64,
 }
 
 impl Sweeper {
@@ -21,7 +26,7 @@ impl Sweeper {
         let turn = (walk / PeerStore::SHARDS as u32).max(Duration::from_millis(1));
         let mut turns = interval(turn);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { sweep: Sweep::default(), turns }
+        Self { sweep: Sweep::default(), turns, most_bytes: 0 }
     }
 
     /// Waits for the next turn.
@@ -31,6 +36,23 @@ impl Sweeper {
 
     /// Walks one shard, giving up its lock after every step.
     pub(super) fn sweep_shard(&mut self, store: &PeerStore, now: Now) {
-        while self.sweep.step(store, now) == Reached::WithinShard {}
+        let reached = loop {
+            match self.sweep.step(store, now) {
+                Reached::WithinShard => {}
+                reached => break reached,
+            }
+        };
+        if reached == Reached::EndOfStore {
+            self.give_memory_back(store.pressure().memory_bytes);
+        }
+    }
+
+    /// After a spike: what the store has freed is no longer the process's.
+    fn give_memory_back(&mut self, bytes: u64) {
+        self.most_bytes = self.most_bytes.max(bytes);
+        if self.most_bytes > 2 * bytes && self.most_bytes - bytes > WORTH_GIVING_BACK_BYTES {
+            PeerStore::give_memory_back();
+            self.most_bytes = bytes;
+        }
     }
 }
