@@ -143,7 +143,7 @@ impl Index {
 
     /// The part of the table that the lower half of the hash is of all its values.
     fn home(&self, hash: u64) -> usize {
-        ((hash & 0xffff_ffff) * self.places.len() as u64 >> 32) as usize
+        (((hash & 0xffff_ffff) * self.places.len() as u64) >> 32) as usize
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) type Placed = (Handle, Option<Moved>);
 #[derive(Debug)]
 pub(super) struct Tables<const N: usize> {
     pools: [Pool<N>; ROOMS.len()],
-    large: Vec<Box<Large<N>>>,
+    large: Vec<Large<N>>,
     /// Bytes of memory of all large swarms.
     large_memory: usize,
 }
@@ -90,7 +90,7 @@ impl<const N: usize> Tables<N> {
     pub(super) fn prefetch(&self, handle: Handle) {
         if handle == Handle::NONE {
         } else if handle.is_large() {
-            super::prefetch::read(&*self.large[handle.number()]);
+            super::prefetch::read(&self.large[handle.number()]);
         } else {
             self.pools[handle.kind() as usize].prefetch(handle.number());
         }
@@ -204,7 +204,7 @@ impl<const N: usize> Tables<N> {
         }
         // What has timed out goes first: a walk that has this block behind it would miss who moves to another bucket.
         self.with_run(handle, 0, |run| moment.expire(run));
-        let large = Box::new(Large::of(owner, self.view(handle).run(0), moment.hashing));
+        let large = Large::of(owner, self.view(handle).run(0), moment.hashing);
         self.large_memory += large.memory() + size_of::<Large<N>>();
         let moved = self.remove_block(handle);
         self.large.push(large);
