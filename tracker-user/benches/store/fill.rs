@@ -79,7 +79,7 @@ pub(crate) fn update(torrent: u32, peer: u32, v6_percent: u32) -> Update {
     Update {
         info_hash: info_hash(torrent),
         peer: address(peer, v6_percent),
-        standing: if peer % 4 == 0 { Standing::Leecher } else { Standing::Seeder },
+        standing: if peer.is_multiple_of(4) { Standing::Leecher } else { Standing::Seeder },
         completed: false,
         peers_wanted: 0,
         now_secs: NOW_SECS,

@@ -67,7 +67,7 @@ fn announces(store: &PeerStore, seed: u64) -> Vec<u32> {
                 _ => update(
                     torrent,
                     torrent,
-                    if torrent % 4 == 0 { Standing::Leecher } else { Standing::Seeder },
+                    if torrent.is_multiple_of(4) { Standing::Leecher } else { Standing::Seeder },
                 ),
             }
         });

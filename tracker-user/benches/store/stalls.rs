@@ -9,10 +9,13 @@ use tracker_user::peer_store::{Listing, PeerStore, PeersOut, Sweep, Update};
 
 const POPULATION: Population = Population { torrents: 1_000_000, peers: 5_000_000, v6_percent: 0 };
 
+/// What goes on until it is told to stop.
+type Beside<'a> = &'a (dyn Fn(&AtomicBool) + Sync);
+
 pub(crate) fn run() {
     let store = store();
     fill(&store, POPULATION);
-    let beside: [(&str, &(dyn Fn(&AtomicBool) + Sync)); 3] = [
+    let beside: [(&str, Beside<'_>); 3] = [
         ("idle", &|_| {}),
         ("expiry", &|stop| {
             let (mut sweep, now) = (Sweep::default(), Now::from_seconds(NOW_SECS + 60));
