@@ -4,8 +4,11 @@
 //! and lengths, is judged here. Byte offsets of Ethernet, IPv4, IPv6 and UDP stand here and in the program's `headers.rs`.
 
 mod checksum;
+mod outgoing;
 #[cfg(test)]
 mod tests;
+
+pub use outgoing::{LinkAddresses, Outgoing};
 
 use checksum::{Sum, is_right};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -19,6 +19,11 @@ impl Sum {
         Self(self.0 + number.to_be() as u64)
     }
 
+    /// The sum of both.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
     /// The sum in 16 bits.
     pub(super) const fn folded(self) -> [u8; 2] {
         // Of a packet's words: below 2^48, below 2^32 + 2^16, below 2^17, below 2^16.
