@@ -3,10 +3,9 @@
 //! A test run repeats a program over one buffer. A connect is its own answer after the first repetition, so another
 //! program puts the request back before each one; the same over an empty program is what is subtracted.
 
-use super::assembly::{Assembly, PASS, TX};
 use super::frames::{self, Cable};
-use super::kernel::{self, MapKind};
 use super::network::Network;
+use super::programs;
 use crate::bench::cpu::Core;
 use crate::bench::report::Spread;
 use anyhow::{Context, Result, bail};
@@ -17,6 +16,8 @@ use nix::time::{ClockId, clock_gettime};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
+use tracker_assembly::bpf::{self, MapKind};
+use tracker_assembly::{Action, Assembly};
 use tracker_common::abi::{
     self, Control, Counter, LISTENERS_PER_BUCKET, ListenBucket, ListenKey, Listener, map,
 };
@@ -92,7 +93,7 @@ pub(super) fn run(object: &[u8], rounds: u32, core: Core) -> Result<()> {
 
 fn run_on(object: &[u8], rounds: u32, interface: u32) -> Result<()> {
     let program = Program::load(object, interface)?;
-    let empty = kernel::load(&Assembly::empty())?;
+    let empty = bpf::load(&Assembly::empty())?;
     let mut rows = rows(&program, empty.as_fd())?;
     let mut empty_ns = Vec::new();
     for round in 0..rounds as usize {
@@ -149,7 +150,7 @@ impl Row {
         Self {
             name,
             verdict,
-            action: if passed.contains(&verdict) { PASS } else { super::assembly::DROP },
+            action: if passed.contains(&verdict) { Action::Pass } else { Action::Drop } as i32,
             has_target: verdict == Verdict::AnnounceProven,
             frame,
             measured: Measured::Directly,
@@ -160,13 +161,13 @@ impl Row {
 
     /// A row whose packet the program changes.
     fn connect(name: &'static str, program: &Program, empty: BorrowedFd<'_>, frame: Vec<u8>) -> Result<Self> {
-        let programs = kernel::create_map(MapKind::Programs, 2)?;
-        kernel::set_program(programs.as_fd(), 0, program.xdp()?.fd()?.as_fd())?;
-        kernel::set_program(programs.as_fd(), 1, empty)?;
-        let restore = |slot| kernel::load(&Assembly::restore(&frame, programs.as_raw_fd(), slot));
+        let programs = bpf::create_map(MapKind::Programs, 2)?;
+        bpf::set_descriptor(programs.as_fd(), 0, program.xdp()?.fd()?.as_fd())?;
+        bpf::set_descriptor(programs.as_fd(), 1, empty)?;
+        let restore = |slot| bpf::load(&programs::restore(&frame, programs.as_raw_fd(), slot));
         let measured = Measured::Restored { tracker: restore(0)?, empty: restore(1)?, _programs: programs };
         let row = Self::new(name, Verdict::ConnectAnswered, frame);
-        Ok(Self { action: TX, has_target: true, measured, ..row })
+        Ok(Self { action: Action::Transmit as i32, has_target: true, measured, ..row })
     }
 
     /// Takes one sample, and returns what the empty program alone took.
@@ -177,15 +178,15 @@ impl Row {
             Measured::Restored { tracker, empty, .. } => (tracker.as_fd(), empty.as_fd()),
         };
         let before = program.counted(self.verdict)?;
-        let run = kernel::run(tracker, &self.frame, program.interface, REPEAT)?;
+        let run = bpf::run(tracker, &self.frame, program.interface, REPEAT)?;
         let counted = program.counted(self.verdict)? - before;
         if run.action != self.action || counted != u64::from(REPEAT) {
             let name = self.name;
             bail!("{name}: action {}, and {counted} of {REPEAT} had that verdict", run.action);
         }
         let subtracted_ns =
-            f64::from(kernel::run(subtracted, &self.frame, program.interface, REPEAT)?.nanoseconds);
-        let empty_ns = f64::from(kernel::run(empty, &self.frame, program.interface, REPEAT)?.nanoseconds);
+            f64::from(bpf::run(subtracted, &self.frame, program.interface, REPEAT)?.nanoseconds);
+        let empty_ns = f64::from(bpf::run(empty, &self.frame, program.interface, REPEAT)?.nanoseconds);
         let above = f64::from(run.nanoseconds) - subtracted_ns;
         self.above_ns.push(above);
         self.multiple.push((above + empty_ns) / empty_ns);

@@ -2,13 +2,12 @@
 //!
 //! Needs root, for the kernel's sake, and touches no interface but those that it makes.
 
-mod assembly;
 mod connects;
 mod cost;
 mod flood;
 mod frames;
-mod kernel;
-mod network;
+pub(super) mod network;
+mod programs;
 mod scene;
 
 use super::{child, cpu};

@@ -139,7 +139,7 @@ impl Host {
 
     /// Turns generic receive offload on: a virtual cable then takes packets in like a card, in batches.
     pub(super) fn group_packets(&self, core: Core) -> Result<()> {
-        self.run(core, || super::kernel::turn_on_gro(&self.interface))
+        self.run(core, || tracker_assembly::interface::turn_on_gro(&self.interface))
     }
 }
 

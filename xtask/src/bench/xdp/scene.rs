@@ -1,10 +1,9 @@
 //! A tracker at one end of a cable and at the other a generator of packets, with a program that counts the answers to
 //! forged sources.
 
-use super::assembly::Assembly;
 use super::frames::{self, Template};
-use super::kernel::{self, MapKind};
 use super::network::{CABLE, Network, TRACKER};
+use super::programs;
 use crate::bench::child::{Output, PinnedChild};
 use crate::bench::cpu::Core;
 use anyhow::{Context, Result, bail};
@@ -15,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tracker_assembly::bpf::{self, MapKind, Place};
 
 /// The tracker's port. Its namespace is its own, so every port is free.
 const PORT: u16 = 6969;
@@ -93,17 +93,17 @@ impl Generator {
     /// Of packets with this payload, at most `per_sec` in a second.
     pub(super) fn new(payload: &[u8], per_sec: Option<u32>) -> Result<Self> {
         let template = Template::new(CABLE, tracker_address(), payload);
-        let state = kernel::create_map(MapKind::Numbers, 2)?;
+        let state = bpf::create_map(MapKind::Numbers, 2)?;
         let interval_ns = per_sec.map_or(0, |per_sec| 1_000_000_000 / per_sec);
         let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
-        kernel::set_number(state.as_fd(), 0, Duration::from(now).as_nanos() as u64)?;
-        let program = kernel::load(&Assembly::generate(&template, interval_ns, state.as_raw_fd()))?;
+        bpf::set_number(state.as_fd(), 0, Duration::from(now).as_nanos() as u64)?;
+        let program = bpf::load(&programs::generate(&template, interval_ns, state.as_raw_fd()))?;
         Ok(Self { template, program, state })
     }
 
     /// Packets sent so far.
     pub(super) fn sent(&self) -> Result<u64> {
-        kernel::number(self.state.as_fd(), 1)
+        bpf::number(self.state.as_fd(), 1)
     }
 }
 
@@ -116,10 +116,10 @@ impl<'a> Scene<'a> {
     /// Lays the cable, starts the tracker, and waits until it answers.
     pub(super) fn new(setting: &'a Setting, way_in: WayIn, receiving: Receiving) -> Result<Self> {
         let network = Network::new()?;
-        let counters = kernel::create_map(MapKind::Numbers, 2)?;
-        let program = kernel::load(&Assembly::count_answers(PORT, counters.as_raw_fd()))?;
+        let counters = bpf::create_map(MapKind::Numbers, 2)?;
+        let program = bpf::load(&programs::count_answers(PORT, counters.as_raw_fd()))?;
         let client = &network.client;
-        let attach = || kernel::attach(program.as_fd(), client.interface_index()?);
+        let attach = || bpf::attach(program.as_fd(), client.interface_index()?, Place::Driver);
         let counting = client.run(setting.client_core, attach)?;
         network.tracker.group_packets(setting.tracker_core)?;
         if receiving == Receiving::OnTrackerCore {
@@ -133,7 +133,7 @@ impl<'a> Scene<'a> {
 
     /// Answers to connects so far, and other answers, to forged sources.
     pub(super) fn answers(&self) -> Result<[u64; 2]> {
-        Ok([kernel::number(self.counters.as_fd(), 0)?, kernel::number(self.counters.as_fd(), 1)?])
+        Ok([bpf::number(self.counters.as_fd(), 0)?, bpf::number(self.counters.as_fd(), 1)?])
     }
 
     /// Fails if the tracker has ended.
@@ -147,7 +147,7 @@ impl<'a> Scene<'a> {
         client.run(self.setting.client_core, || {
             let interface = client.interface_index()?;
             while !stop.load(Ordering::Relaxed) {
-                kernel::run_live(generator.program.as_fd(), &generator.template.frame, interface, BURST)?;
+                bpf::run_live(generator.program.as_fd(), &generator.template.frame, interface, BURST)?;
             }
             Ok(())
         })

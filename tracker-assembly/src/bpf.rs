@@ -1,10 +1,9 @@
-//! bpf(2), as far as a benchmark needs it beside aya: programs given as instructions, runs without an interface, and
-//! runs that send what they answer.
+//! bpf(2) for programs given as instructions: loaded, attached, run without an interface, and run so that they send what
+//! they answer.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::c_long;
 use std::io::Error;
-use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const MAP_CREATE: c_long = 0;
@@ -22,27 +21,35 @@ const HAS_FRAGS: u32 = 1 << 5;
 const LIVE_FRAMES: u32 = 1 << 1;
 /// Frames of a live run that are handed on together, the most that the kernel takes.
 const LIVE_BATCH: u32 = 256;
-/// `XDP_FLAGS_DRV_MODE`.
-const DRIVER_MODE: u32 = 1 << 2;
 const VERIFIER_LOG_LEN: usize = 16 * 1024;
-/// `ETHTOOL_SGRO`.
-const ETHTOOL_SET_GRO: u32 = 0x2c;
 
 /// Kinds of maps.
-#[derive(Clone, Copy)]
-pub(super) enum MapKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapKind {
     /// 64-bit numbers.
     Numbers = 2,
     /// Programs that others call.
     Programs = 3,
+    /// AF_XDP sockets.
+    Sockets = 17,
+}
+
+/// Where an interface runs a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Before the network stack (`XDP_FLAGS_SKB_MODE`): with every driver.
+    Generic = 1 << 1,
+    /// In the driver (`XDP_FLAGS_DRV_MODE`).
+    Driver = 1 << 2,
 }
 
 /// What a test run tells.
-pub(super) struct Run {
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
     /// The action of the last repetition.
-    pub(super) action: i32,
+    pub action: i32,
     /// Nanoseconds of one repetition, on average.
-    pub(super) nanoseconds: u32,
+    pub nanoseconds: u32,
 }
 
 #[derive(Default)]
@@ -126,7 +133,7 @@ struct XdpContext {
 ///
 /// # Errors
 /// With what the verifier says.
-pub(super) fn load(instructions: &[u64]) -> Result<OwnedFd> {
+pub fn load(instructions: &[u64]) -> Result<OwnedFd> {
     let mut log = vec![0_u8; VERIFIER_LOG_LEN];
     let mut attributes = LoadAttributes {
         kind: PROG_TYPE_XDP,
@@ -144,38 +151,51 @@ pub(super) fn load(instructions: &[u64]) -> Result<OwnedFd> {
         Ok(descriptor) => Ok(owned(descriptor)),
         Err(error) => {
             let log = String::from_utf8_lossy(&log);
-            bail!("the kernel refuses a program of the benchmark: {error}\n{}", log.trim_end_matches('\0'))
+            bail!("the kernel refuses a program: {error}\n{}", log.trim_end_matches('\0'))
         }
     }
 }
 
 /// Makes a map of `entries`, all zero.
-pub(super) fn create_map(kind: MapKind, entries: u32) -> Result<OwnedFd> {
+///
+/// # Errors
+/// Those of `bpf`: it takes root.
+pub fn create_map(kind: MapKind, entries: u32) -> Result<OwnedFd> {
     let value_len = match kind {
         MapKind::Numbers => 8,
-        MapKind::Programs => 4,
+        MapKind::Programs | MapKind::Sockets => 4,
     };
     let mut attributes = MapAttributes { kind: kind as u32, key_len: 4, value_len, entries };
     call(MAP_CREATE, &mut attributes).map(owned).context("cannot make a map")
 }
 
-/// Puts a program into a slot of a map of programs.
-pub(super) fn set_program(map: BorrowedFd<'_>, slot: u32, program: BorrowedFd<'_>) -> Result<()> {
-    let value = program.as_raw_fd();
+/// Puts a program or a socket into a slot of a map of such.
+///
+/// # Errors
+/// What the kernel says: programs that call each other must agree, a socket must be bound to the queue of its slot.
+pub fn set_descriptor(map: BorrowedFd<'_>, slot: u32, value: BorrowedFd<'_>) -> Result<()> {
+    let value = value.as_raw_fd();
     let mut attributes = element(map, &raw const slot, (&raw const value) as u64);
-    call(MAP_UPDATE_ELEM, &mut attributes).context("the kernel does not let the programs call each other")?;
+    call(MAP_UPDATE_ELEM, &mut attributes)
+        .with_context(|| format!("the kernel refuses what is to be in slot {slot} of a map"))?;
     Ok(())
 }
 
 /// Writes an element of a map of numbers.
-pub(super) fn set_number(map: BorrowedFd<'_>, index: u32, value: u64) -> Result<()> {
+///
+/// # Errors
+/// Where there is no such element.
+pub fn set_number(map: BorrowedFd<'_>, index: u32, value: u64) -> Result<()> {
     let mut attributes = element(map, &raw const index, (&raw const value) as u64);
     call(MAP_UPDATE_ELEM, &mut attributes).context("cannot write a map")?;
     Ok(())
 }
 
 /// Reads an element of a map of numbers.
-pub(super) fn number(map: BorrowedFd<'_>, index: u32) -> Result<u64> {
+///
+/// # Errors
+/// Where there is no such element.
+pub fn number(map: BorrowedFd<'_>, index: u32) -> Result<u64> {
     let mut value = 0_u64;
     let mut attributes = element(map, &raw const index, (&raw mut value) as u64);
     call(MAP_LOOKUP_ELEM, &mut attributes).context("cannot read a map")?;
@@ -183,18 +203,23 @@ pub(super) fn number(map: BorrowedFd<'_>, index: u32) -> Result<u64> {
 }
 
 /// Runs a program `repeat` times over one buffer that begins as `frame`, as if it came in on `interface`.
-pub(super) fn run(program: BorrowedFd<'_>, frame: &[u8], interface: u32, repeat: u32) -> Result<Run> {
+///
+/// # Errors
+/// Those of `bpf`.
+pub fn run(program: BorrowedFd<'_>, frame: &[u8], interface: u32, repeat: u32) -> Result<Run> {
     test_run(program, frame, interface, RunAttributes { repeat, ..RunAttributes::default() })
         .context("a test run failed")
 }
 
 /// Runs a program over `count` packets of its own as if they came in on `interface`, and does with them what it says
 /// (Linux 5.18).
-pub(super) fn run_live(program: BorrowedFd<'_>, frame: &[u8], interface: u32, count: u32) -> Result<()> {
+///
+/// # Errors
+/// Those of `bpf`.
+pub fn run_live(program: BorrowedFd<'_>, frame: &[u8], interface: u32, count: u32) -> Result<()> {
     let attributes =
         RunAttributes { repeat: count, flags: LIVE_FRAMES, batch: LIVE_BATCH, ..RunAttributes::default() };
-    test_run(program, frame, interface, attributes)
-        .context("the kernel does not send packets for a benchmark")?;
+    test_run(program, frame, interface, attributes).context("the kernel does not send packets by itself")?;
     Ok(())
 }
 
@@ -224,15 +249,18 @@ fn test_run(
     Ok(Run { action: attributes.action as i32, nanoseconds: attributes.nanoseconds })
 }
 
-/// Attaches a program in the driver of an interface of this thread's network namespace, until the link is dropped.
-pub(super) fn attach(program: BorrowedFd<'_>, interface: u32) -> Result<OwnedFd> {
+/// Attaches a program to an interface of this thread's network namespace, until the link is dropped.
+///
+/// # Errors
+/// Where this process may not, the driver cannot, or another program is there.
+pub fn attach(program: BorrowedFd<'_>, interface: u32, place: Place) -> Result<OwnedFd> {
     let mut attributes = LinkAttributes {
         program: program.as_raw_fd() as u32,
         interface,
         attach_type: ATTACH_TYPE_XDP,
-        flags: DRIVER_MODE,
+        flags: place as u32,
     };
-    call(LINK_CREATE, &mut attributes).map(owned).context("cannot attach the program that counts answers")
+    call(LINK_CREATE, &mut attributes).map(owned).context("cannot attach a program to the interface")
 }
 
 fn element(map: BorrowedFd<'_>, key: *const u32, value: u64) -> ElementAttributes {
@@ -252,28 +280,4 @@ fn call<T>(command: c_long, attributes: &mut T) -> Result<i32, Error> {
     // the length that they give, and writable where the command writes.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, address, size_of::<T>()) };
     if result < 0 { Err(Error::last_os_error()) } else { Ok(result as i32) }
-}
-
-/// Turns on generic receive offload of an interface of this thread's network namespace.
-pub(super) fn turn_on_gro(interface: &str) -> Result<()> {
-    #[repr(C)]
-    struct Value {
-        command: u32,
-        data: u32,
-    }
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    let mut value = Value { command: ETHTOOL_SET_GRO, data: 1 };
-    // SAFETY: a structure of numbers, for which zeros are valid.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    // The last byte stays zero.
-    for (to, from) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(interface.bytes()) {
-        *to = from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_data = (&raw mut value).cast();
-    // SAFETY: the request and the value that it points to live until the call returns.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
-    if result < 0 {
-        return Err(Error::last_os_error()).with_context(|| format!("cannot set up {interface}"));
-    }
-    Ok(())
 }
