@@ -6,13 +6,15 @@ use crate::clock::Now;
 use crate::config::Command;
 use crate::config::types::{Config, Mode, Transport, XskConfig};
 use crate::control::socket::{self, ControlSocket, Desk};
-use crate::control::{Control, End, Kernel, Lists, Signals, keys};
+use crate::control::{self, Control, End, Kernel, Lists, Signals, StateKeeper, keys};
 use crate::counters::Counters;
 use crate::http;
 use crate::ingress::xdp::OpenedQueue;
 use crate::ingress::{Ended, SocketWorker, XskWorker};
 use crate::notify::{Notifier, State};
 use crate::privileges::{self, Keeps};
+use crate::state::moment::Boot;
+use crate::state::snapshot::writer::Origin;
 use crate::state_dump::{self, Loaded};
 use crate::tracker::Tracker;
 use crate::udp::{Handler, IdPolicy, SharedKeys, WrongId};
@@ -48,9 +50,11 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
         (true, Mode::Auto | Mode::Xsk) => Keeps::NetworkAdministrationAndRaw,
         (true, _) => Keeps::NetworkAdministration,
     };
+    let origin = Origin { store_id: random_key()?[0], boot: Boot::read() };
     privileges::give_up(&config.tracker, keeps)?;
 
-    let (tracker, lists) = make_tracker(config)?;
+    let (tracker, lists) = make_tracker(config, origin)?;
+    let state = StateKeeper::start(&config.state, &tracker, origin)?;
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
     let service =
         Arc::new(http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?);
@@ -90,7 +94,7 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
         };
         let end = control.run(signals, lost_workers).await;
         stopping(&notifier, &end);
-        let stopped = workers.stop();
+        let stopped = workers.stop().and(state.stop());
         match end {
             End::Asked(_) | End::Drained => stopped,
             End::WorkerLost(name) => stopped.and_then(|()| bail!("worker {name} ended by itself")),
@@ -121,11 +125,12 @@ fn start_kernel(config: &Config, bound: &[(Transport, SocketAddr)]) -> Result<(K
 }
 
 /// The tracker with its lists and with what an earlier run has left.
-fn make_tracker(config: &Config) -> Result<(Arc<Tracker>, Arc<Lists>)> {
+fn make_tracker(config: &Config, origin: Origin) -> Result<(Arc<Tracker>, Arc<Lists>)> {
     let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
     tracker.set_access(AccessList::of(&config.access));
     let lists = Lists::start(&config.access, config.log_refused, Arc::clone(&tracker))?;
-    if let Some(path) = &config.state_load {
+    control::state::restore(config, &tracker, origin)?;
+    if let Some(path) = &config.state.load {
         load_state(path, &tracker, config)?;
     }
     Ok((tracker, Arc::new(lists)))

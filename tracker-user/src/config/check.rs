@@ -9,7 +9,7 @@ const BEP_15_LIFETIME_SECS: u32 = 120;
 
 /// Every contradiction in a draft.
 pub(super) fn check(draft: &Draft) -> Vec<Finding> {
-    let checks = [intervals, peers_wanted, connection_ids, workers, lists, fifos];
+    let checks = [intervals, peers_wanted, connection_ids, workers, lists, fifos, state_files];
     let mut findings = addresses_listed_twice(draft);
     findings.extend(checks.iter().flat_map(|check| check(draft)));
     findings
@@ -124,6 +124,21 @@ fn fifos(draft: &Draft) -> Vec<Finding> {
         let lists = [name, "access.whitelist", "access.blacklist"];
         let remedy = "name an access.whitelist or access.blacklist; the file may be empty";
         disagreement(draft, &lists, "there is no list for it to change".to_owned(), remedy)
+    });
+    findings.collect()
+}
+
+/// One would be written over the other.
+fn state_files(draft: &Draft) -> Vec<Finding> {
+    let state = &draft.config.state;
+    let files =
+        [("state.snapshot", &state.snapshot), ("state.export", &state.export), ("state.load", &state.load)];
+    let findings = files.iter().enumerate().flat_map(|(index, (name, path))| {
+        let same = files[index + 1..].iter().filter(move |(_, other)| path.is_some() && path == other);
+        same.filter_map(move |(other, _)| {
+            let what = format!("{other} is the same file");
+            disagreement(draft, &[name, other], what, "name another file for one of them")
+        })
     });
     findings.collect()
 }

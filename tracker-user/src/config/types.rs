@@ -3,6 +3,7 @@
 mod access;
 mod control;
 mod http;
+mod state;
 mod tracker;
 mod udp;
 mod xdp;
@@ -11,6 +12,7 @@ mod xsk;
 pub use access::AccessConfig;
 pub use control::ControlConfig;
 pub use http::HttpConfig;
+pub use state::StateConfig;
 pub use tracker::TrackerConfig;
 pub use udp::UdpConfig;
 pub use xdp::{Mode, XdpAttach, XdpConfig};
@@ -18,7 +20,6 @@ pub use xsk::{CopyMode, XskConfig};
 
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 
 /// The port of a listen line that names none.
 pub const DEFAULT_PORT: u16 = 6969;
@@ -40,8 +41,8 @@ pub struct Config {
     pub xsk: XskConfig,
     /// The HTTP workers.
     pub http: HttpConfig,
-    /// A state dump to read at the start; below the root directory that is entered.
-    pub state_load: Option<PathBuf>,
+    /// What outlives a run.
+    pub state: StateConfig,
     /// How an operator reaches the daemon while it runs.
     pub control: ControlConfig,
     /// How much is written to standard error.

@@ -1,6 +1,7 @@
 //! From the text of a value to the value; an error says what is expected and what was found.
 
 use super::types::{CopyMode, DEFAULT_PORT, LogLevel, Mode, XdpAttach};
+use crate::scrape_format::Format;
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -137,6 +138,15 @@ pub(super) fn mode(text: &str) -> Result<Mode, String> {
         "xsk" => Ok(Mode::Xsk),
         _ => Err(expected("auto, xsk, xdp or socket", text)),
     }
+}
+
+/// How an export is written.
+pub(super) fn export_format(text: &str) -> Result<Format, String> {
+    let formats = Format::SCRAPES.into_iter().chain([Format::StateDump]);
+    formats
+        .into_iter()
+        .find(|format| format.name() == text)
+        .ok_or_else(|| expected("ben, bin, txt, txtp, url or statedump", text))
 }
 
 /// How packets get into the memory of AF_XDP.

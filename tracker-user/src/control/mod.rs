@@ -6,10 +6,12 @@ mod kernel;
 pub mod keys;
 mod lists;
 pub mod socket;
+pub mod state;
 mod sweeper;
 
 pub use kernel::Kernel;
 pub use lists::{Lists, Wanted};
+pub use state::StateKeeper;
 
 use crate::access_list::AccessList;
 use crate::clock::Now;

@@ -45,6 +45,18 @@ impl ReplacedFile {
         Ok(Self { path: path.to_owned(), beside, file, is_committed: false })
     }
 
+    /// Whether a file could be replaced here.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(path: &Path, mode: u32) -> io::Result<()> {
+        if path.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        drop(Self::create(path, mode)?);
+        File::open(directory(path)).map(drop)
+    }
+
     /// Puts the file in its place, once all of it is on the disk.
     ///
     /// # Errors
@@ -87,7 +99,7 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 /// The directory that a file stands in.
-pub fn directory(path: &Path) -> &Path {
+fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

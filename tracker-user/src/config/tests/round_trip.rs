@@ -3,9 +3,10 @@
 use super::{from_classic, from_toml};
 use crate::config::print::as_toml;
 use crate::config::types::{
-    AccessConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LogLevel, Mode, TrackerConfig,
-    Transport, UdpConfig, XdpAttach, XdpConfig, XskConfig,
+    AccessConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LogLevel, Mode, StateConfig,
+    TrackerConfig, Transport, UdpConfig, XdpAttach, XdpConfig, XskConfig,
 };
+use crate::scrape_format::Format;
 use ipnet::IpNet;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
@@ -170,22 +171,35 @@ fn xsk() -> impl Strategy<Value = XskConfig> {
         )
 }
 
+fn state() -> impl Strategy<Value = StateConfig> {
+    let path = |beginning| {
+        option::of("\\PC{1,20}".prop_map(move |text| PathBuf::from(format!("{beginning}{text}"))))
+    };
+    let formats = Format::SCRAPES.into_iter().chain([Format::StateDump]).collect::<Vec<_>>();
+    let export = (path("e"), proptest::sample::select(formats), 1..=86_400_u32);
+    (path("l"), path("s"), 0..=86_400_u32, export).prop_map(
+        |(load, snapshot, snapshot_interval_secs, (export, export_format, export_interval_secs))| {
+            StateConfig {
+                load,
+                snapshot,
+                snapshot_interval_secs,
+                export,
+                export_format,
+                export_interval_secs,
+            }
+        },
+    )
+}
+
 fn config() -> impl Strategy<Value = Config> {
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
-    let log = (log_level, any::<bool>(), option::of("\\PC{1,20}".prop_map(PathBuf::from)));
+    let log = (log_level, any::<bool>());
     let control = option::of("/\\PC{0,20}[a-z]".prop_map(PathBuf::from));
     let control = control.prop_map(|socket| ControlConfig { socket });
-    (listen(), tracker(), access(), udp(), (xdp(), xsk()), http(), (log, control)).prop_map(
-        |(
-            listen,
-            tracker,
-            access,
-            udp,
-            (xdp, xsk),
-            http,
-            ((log_level, log_refused, state_load), control),
-        )| Config {
+    let ways_in = (udp(), xdp(), xsk(), http());
+    (listen(), tracker(), access(), ways_in, state(), control, log).prop_map(
+        |(listen, tracker, access, (udp, xdp, xsk, http), state, control, (log_level, log_refused))| Config {
             listen,
             tracker,
             access,
@@ -196,7 +210,7 @@ fn config() -> impl Strategy<Value = Config> {
             control,
             log_level,
             log_refused,
-            state_load,
+            state,
         },
     )
 }

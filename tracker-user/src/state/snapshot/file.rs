@@ -7,7 +7,7 @@ use super::writer::{Origin, SnapshotWriter};
 use crate::clock::Now;
 use crate::peer_store::{PeerStore, Timeouts};
 use crate::state::moment::{Elapsed, Moment};
-use crate::state::replaced_file::{ReplacedFile, directory};
+use crate::state::replaced_file::ReplacedFile;
 use crate::tracker::Tracker;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -202,9 +202,5 @@ pub fn write(
 /// # Errors
 /// Why not.
 pub fn check_writable(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    drop(ReplacedFile::create(path, MODE)?);
-    File::open(directory(path)).map(drop)
+    ReplacedFile::check(path, MODE)
 }
