@@ -1,7 +1,15 @@
 //! What is counted, one set per worker thread: a worker writes its own set, and readers add the sets up.
 
+mod announces;
+mod busy_networks;
+
+pub use announces::{AnnounceCounters, AnnounceFigures, Noted, PEERS_WANTED, RENEWED_MINUTES, Which};
+pub use busy_networks::{BusyNetworks, Network};
+
+use crate::clock::Now;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracker_common::abi::Counter;
@@ -44,11 +52,13 @@ pub enum HttpVerdict {
     FullScrapeRefused,
     /// An announce or a scrape, answered with a failure reason because the daemon is about to end.
     TurnedAway,
+    /// Statistics, refused: there is no such mode or format, or too many walk over all torrents already.
+    StatsRefused,
 }
 
 impl HttpVerdict {
     /// Every verdict, in the order of the counters.
-    pub const ALL: [HttpVerdict; 17] = [
+    pub const ALL: [HttpVerdict; 18] = [
         Self::AnnounceAnswered,
         Self::AnnounceRefused,
         Self::ScrapeAnswered,
@@ -66,6 +76,7 @@ impl HttpVerdict {
         Self::FullScrapeBegun,
         Self::FullScrapeRefused,
         Self::TurnedAway,
+        Self::StatsRefused,
     ];
 
     /// The name under which the counter is published.
@@ -88,6 +99,7 @@ impl HttpVerdict {
             Self::FullScrapeBegun => "full_scrape_begun",
             Self::FullScrapeRefused => "full_scrape_refused",
             Self::TurnedAway => "turned_away",
+            Self::StatsRefused => "stats_refused",
         }
     }
 }
@@ -131,6 +143,8 @@ pub struct UdpCounters {
     pub verdicts: CounterSet<{ Verdict::COUNT }>,
     /// Answers that the kernel refused to send.
     pub unsent: CounterSet<1>,
+    /// What is noted of announces.
+    pub announces: AnnounceCounters,
 }
 
 /// What befalls one AF_XDP socket beside its packets: one count per event, and each event the index of its counter.
@@ -181,8 +195,16 @@ impl XskEvent {
 /// The events of one AF_XDP socket, by [`XskEvent`].
 pub type XskCounters = CounterSet<{ XskEvent::ALL.len() }>;
 
-/// The HTTP requests of one worker, by [`HttpVerdict`].
-pub type HttpCounters = CounterSet<{ HttpVerdict::ALL.len() }>;
+/// The HTTP requests of one worker.
+#[derive(Debug, Default)]
+pub struct HttpCounters {
+    /// Requests, by [`HttpVerdict`]: each counts once.
+    pub verdicts: CounterSet<{ HttpVerdict::ALL.len() }>,
+    /// Connections that were accepted.
+    pub connections: CounterSet<1>,
+    /// What is noted of announces.
+    pub announces: AnnounceCounters,
+}
 
 /// Every worker's counters.
 #[derive(Debug, Default)]
@@ -277,7 +299,33 @@ impl Counters {
 
     /// HTTP requests of all workers that ended in this verdict.
     pub fn http(&self, verdict: HttpVerdict) -> u64 {
-        self.http.iter().map(|set| set.get(verdict as usize)).sum()
+        self.http.iter().map(|set| set.verdicts.get(verdict as usize)).sum()
+    }
+
+    /// Connections over TCP that all workers have accepted.
+    pub fn connections(&self) -> u64 {
+        self.http.iter().map(|set| set.connections.get(0)).sum()
+    }
+
+    /// What all workers have noted of announces.
+    pub fn announces(&self) -> AnnounceFigures {
+        let queues = self.queues();
+        announces::sum(self.sets_of_announces(&queues))
+    }
+
+    /// The networks of which announces came lately, with how many; see [`BusyNetworks`] for what is known of them.
+    pub fn networks(&self, which: Which, now: Now) -> HashMap<Network, u64> {
+        let queues = self.queues();
+        announces::networks(self.sets_of_announces(&queues), which, now)
+    }
+
+    fn sets_of_announces<'a>(
+        &'a self,
+        queues: &'a [QueueCounters],
+    ) -> impl Iterator<Item = &'a AnnounceCounters> {
+        let of_queues = queues.iter().map(|queue| &queue.packets.announces);
+        let of_udp = self.udp.iter().map(|set| &set.announces);
+        of_udp.chain(of_queues).chain(self.http.iter().map(|set| &set.announces))
     }
 }
 
@@ -298,7 +346,7 @@ mod tests {
         let counters = Counters::for_workers(2, 1);
         counters.udp_workers()[0].verdicts.add(Verdict::TooShort.index(), 3);
         counters.udp_workers()[1].verdicts.add(Verdict::TooShort.index(), 4);
-        counters.http_workers()[0].add(HttpVerdict::NotFound as usize, 5);
+        counters.http_workers()[0].verdicts.add(HttpVerdict::NotFound as usize, 5);
         assert_eq!(counters.udp(Verdict::TooShort), 7);
         assert_eq!(counters.udp(Verdict::ConnectAnswered), 0);
         assert_eq!(counters.http(HttpVerdict::NotFound), 5);

@@ -3,6 +3,7 @@
 use crate::access_list::{AccessList, PeerId, Refusal, Refusals, TorrentList};
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
+use crate::counters::Noted;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{
     Limits, PeerStore, PeersOut, Standing, StoreConfig, SwarmCounts, Taken, Timeouts, Update,
@@ -40,7 +41,7 @@ pub struct Announce {
 }
 
 /// The answer to an announce, beside the peers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Announced {
     /// The swarm with the announcer in it.
     pub counts: SwarmCounts,
@@ -48,6 +49,8 @@ pub struct Announced {
     pub interval_secs: u32,
     /// Seconds since this peer's announce before this one; `None`: it was not known.
     pub renewed_after_secs: Option<u32>,
+    /// Whether this peer says for the first time that its download has finished.
+    pub first_completion: bool,
 }
 
 impl Announced {
@@ -162,8 +165,30 @@ impl Tracker {
             peers_wanted: self.peers_wanted(announce.peers_wanted),
             now_secs: now.seconds(),
         };
-        let Taken { counts, renewed_after_secs, .. } = self.store.announce(&update, random, peers);
-        Announced { counts, interval_secs: self.interval_secs(random), renewed_after_secs }
+        let Taken { counts, renewed_after_secs, first_completion } =
+            self.store.announce(&update, random, peers);
+        let interval_secs = self.interval_secs(random);
+        Announced { counts, interval_secs, renewed_after_secs, first_completion }
+    }
+
+    /// What is to be noted of an announce. A peer that stops does not come back by that.
+    pub fn noted(&self, announce: &Announce, announced: &Announced) -> Noted {
+        let Announced { renewed_after_secs, first_completion, .. } = *announced;
+        let renewed_after_secs = renewed_after_secs.filter(|_| announce.event != Event::Stopped);
+        Noted {
+            client: announce.peer.ip(),
+            peers_wanted: self.peers_wanted(announce.peers_wanted),
+            renewed_after_secs,
+            too_early: renewed_after_secs.is_some_and(|secs| self.is_too_early(secs)),
+            first_completion,
+        }
+    }
+
+    /// Whether a peer came back before the earliest time that anyone is told. Within a minute of the announce before, it
+    /// rather has something new to say.
+    fn is_too_early(&self, renewed_after_secs: u32) -> bool {
+        let jitter = self.config.interval_jitter_secs.min(self.config.interval_secs);
+        (60..(self.config.interval_secs - jitter) / 2).contains(&renewed_after_secs)
     }
 
     /// The counts of a torrent, zeros where it is unknown or hidden.

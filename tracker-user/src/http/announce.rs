@@ -224,7 +224,7 @@ mod tests {
         let counts = SwarmCounts { seeders: 1, leechers: 2, completed: 3 };
         let mut out = Vec::new();
         let client = "192.0.2.1".parse().unwrap();
-        let announced = Announced { counts, interval_secs: 1801, renewed_after_secs: None };
+        let announced = Announced { counts, interval_secs: 1801, ..Announced::default() };
         write_answer(&mut out, client, &announced, Peers { v4, v6, form });
         out
     }

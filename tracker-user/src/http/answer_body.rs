@@ -1,6 +1,7 @@
-//! What the body of a response is: bytes that are there, or a full scrape that is made while it is sent.
+//! What the body of a response is: bytes that are there, or something that is made while it is sent.
 
 use super::full_scrape::FullScrape;
+use super::stats::Survey;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
@@ -12,6 +13,7 @@ use std::task::{Context, Poll};
 pub(super) enum AnswerBody {
     Whole(Full<Bytes>),
     FullScrape(Box<FullScrape>),
+    Survey(Box<Survey>),
 }
 
 impl Body for AnswerBody {
@@ -27,6 +29,7 @@ impl Body for AnswerBody {
                 Pin::new(body).poll_frame(context).map_err(|never: std::convert::Infallible| match never {})
             }
             Self::FullScrape(body) => Pin::new(body).poll_frame(context),
+            Self::Survey(body) => Pin::new(body).poll_frame(context),
         }
     }
 
@@ -34,6 +37,7 @@ impl Body for AnswerBody {
         match self {
             Self::Whole(body) => body.is_end_stream(),
             Self::FullScrape(body) => body.is_end_stream(),
+            Self::Survey(body) => body.is_end_stream(),
         }
     }
 
@@ -41,6 +45,7 @@ impl Body for AnswerBody {
         match self {
             Self::Whole(body) => body.size_hint(),
             Self::FullScrape(body) => body.size_hint(),
+            Self::Survey(body) => body.size_hint(),
         }
     }
 }

@@ -5,9 +5,9 @@ use super::Service;
 use super::announce::{self, AnnounceQuery, Peers};
 use super::answer_body::AnswerBody;
 use super::client_ip::client_ip;
-use super::full_scrape::{self, Begun, Format, FullScrape, TooMany};
+use super::full_scrape::{self, Begun, Format, TooMany};
 use super::refusal::Refusal;
-use super::stats::View;
+use super::stats::{Survey, View};
 use super::{scrape, stats};
 use crate::clock::Now;
 use crate::config::types::HttpConfig;
@@ -58,7 +58,13 @@ struct Answer {
     status: StatusCode,
     content_type: &'static str,
     extra: Option<(HeaderName, HeaderValue)>,
-    stream: Option<Begun>,
+    stream: Option<Stream>,
+}
+
+/// A body that is made while it is sent.
+enum Stream {
+    FullScrape(Box<Begun>),
+    Survey(Box<Survey>),
 }
 
 /// Who asks for a full scrape, and for what.
@@ -94,7 +100,12 @@ impl Dispatcher {
 
     /// Counts a request.
     pub(super) fn count(&self, verdict: HttpVerdict) {
-        self.counters.add(verdict as usize, 1);
+        self.counters.verdicts.add(verdict as usize, 1);
+    }
+
+    /// Counts a connection.
+    pub(super) fn count_connection(&self) {
+        self.counters.connections.add(0, 1);
     }
 
     /// Answers a request from this TCP source. A body of the request is not looked at.
@@ -108,7 +119,7 @@ impl Dispatcher {
         let answer = self.answer(source, request, &mut scratch);
         self.count(answer.verdict);
         let mut response = match answer.stream {
-            Some(Begun { body, coding }) => streamed(body, coding),
+            Some(stream) => streamed(stream),
             None => Response::new(AnswerBody::Whole(Full::new(Bytes::copy_from_slice(&scratch.body)))),
         };
         *response.status_mut() = answer.status;
@@ -175,7 +186,9 @@ impl Dispatcher {
         };
         let Scratch { random, peers_v4, peers_v6, body } = scratch;
         let mut peers = PeersOut::new(peers_v4, peers_v6);
-        let announced = self.service.tracker.announce(&announce, Now::read(), random, &mut peers);
+        let (tracker, now) = (&self.service.tracker, Now::read());
+        let announced = tracker.announce(&announce, now, random, &mut peers);
+        self.counters.announces.note(&tracker.noted(&announce, &announced), now);
         let peers = Peers { v4: peers.v4(), v6: peers.v6(), form: query.peer_form };
         announce::write_answer(body, client, &announced, peers);
         Answer::text(HttpVerdict::AnnounceAnswered, StatusCode::OK)
@@ -204,13 +217,28 @@ impl Dispatcher {
             Ok(View::FullScrape(format)) => {
                 self.full_scrape(&FullScrapeRequest { client, headers, format }, scratch)
             }
-            Ok(view) => {
-                let content_type = stats::write(&mut scratch.body, view, &self.service, Now::read());
+            Ok(View::Page(mode, form)) => {
+                stats::write(&mut scratch.body, mode, form, &self.service, Now::read());
+                let content_type = form.content_type();
                 Answer { content_type, ..Answer::text(HttpVerdict::StatsShown, StatusCode::OK) }
             }
+            Ok(View::Survey(walk, form)) => match self.service.surveys.admit() {
+                Some(place) => {
+                    let survey = Survey::new(Arc::clone(&self.service.tracker), walk, form, place);
+                    let (content_type, stream) =
+                        (form.content_type(), Some(Stream::Survey(Box::new(survey))));
+                    Answer { content_type, stream, ..Answer::text(HttpVerdict::StatsShown, StatusCode::OK) }
+                }
+                None => {
+                    scratch.body.extend_from_slice(
+                        b"as many walks over all torrents as may are running; try again\n",
+                    );
+                    Answer::text(HttpVerdict::StatsRefused, StatusCode::SERVICE_UNAVAILABLE)
+                }
+            },
             Err(unknown) => {
                 scratch.body.extend_from_slice(unknown.explanation().as_bytes());
-                Answer::text(HttpVerdict::NotFound, StatusCode::NOT_FOUND)
+                Answer::text(HttpVerdict::StatsRefused, StatusCode::BAD_REQUEST)
             }
         }
     }
@@ -223,7 +251,8 @@ impl Dispatcher {
         let Service { full_scrapes, tracker, .. } = &*self.service;
         match full_scrape::begin(full_scrapes, tracker, client, format, headers) {
             Ok(begun) => {
-                Answer { stream: Some(begun), ..Answer::text(HttpVerdict::FullScrapeBegun, StatusCode::OK) }
+                let stream = Some(Stream::FullScrape(Box::new(begun)));
+                Answer { stream, ..Answer::text(HttpVerdict::FullScrapeBegun, StatusCode::OK) }
             }
             Err(too_many) => {
                 let status = match too_many {
@@ -244,7 +273,11 @@ impl Dispatcher {
     }
 }
 
-fn streamed(body: FullScrape, coding: Option<HeaderValue>) -> Response<AnswerBody> {
+fn streamed(stream: Stream) -> Response<AnswerBody> {
+    let Begun { body, coding } = match stream {
+        Stream::Survey(survey) => return Response::new(AnswerBody::Survey(survey)),
+        Stream::FullScrape(begun) => *begun,
+    };
     let mut response = Response::new(AnswerBody::FullScrape(Box::new(body)));
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));

@@ -109,6 +109,7 @@ fn is_awaited(listener: &TcpListener) -> bool {
 }
 
 fn admit(worker: &Rc<Worker>, stream: TcpStream, source: SocketAddr) {
+    worker.dispatcher.count_connection();
     let place = Place { number: worker.connections.next_number(), worker: worker.clone() };
     let number = place.number;
     let task = tokio::task::spawn_local(async move {

@@ -28,6 +28,7 @@ use crate::counters::Counters;
 use crate::tracker::Tracker;
 use full_scrape::FullScrapes;
 use hyper::header::HeaderValue;
+use stats::Surveys;
 use std::sync::Arc;
 
 /// What all HTTP workers share.
@@ -40,7 +41,10 @@ pub struct Service {
     redirect: Option<HeaderValue>,
     peers_wanted_max: u16,
     full_scrapes: Arc<FullScrapes>,
+    surveys: Arc<Surveys>,
     started: Now,
+    /// Names this run, for whoever counts across restarts.
+    id: u32,
 }
 
 /// `tracker.redirect_url` holds characters that no HTTP header may carry.
@@ -73,7 +77,9 @@ impl Service {
             redirect,
             peers_wanted_max: config.tracker.peers_wanted_max,
             full_scrapes: Arc::new(FullScrapes::new(&config.http)),
+            surveys: Arc::default(),
             started,
+            id: fastrand::u32(..),
         })
     }
 
@@ -90,7 +96,7 @@ impl Service {
     /// Everything that the statistics have, as one JSON object, for whoever asks by another way than HTTP.
     pub fn statistics(&self, now: Now) -> Vec<u8> {
         let mut json = Vec::new();
-        stats::write(&mut json, stats::View::Json, self, now);
+        stats::write(&mut json, stats::Mode::Everything, stats::Form::Json, self, now);
         json
     }
 

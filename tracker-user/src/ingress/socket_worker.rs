@@ -30,7 +30,7 @@ pub struct SocketWorker {
 impl SocketWorker {
     /// A worker that serves these sockets.
     pub fn new(sockets: Vec<UdpSocket>, handler: Handler, counters: Arc<UdpCounters>) -> Self {
-        Self { sockets, handler, counters }
+        Self { sockets, handler: handler.counting_in(Arc::clone(&counters)), counters }
     }
 
     /// Serves until the other end of `stop` is closed.

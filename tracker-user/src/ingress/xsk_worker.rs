@@ -68,6 +68,7 @@ impl XskWorker {
             headers: Vec::with_capacity(BATCH),
             request: Box::new([0; FRAME_LEN]),
         };
+        let handler = handler.counting_in(Arc::clone(&counters));
         Self { server: Server { socket, handler, counters, events, batch, counted_at_secs: 0 } }
     }
 

@@ -12,6 +12,7 @@ pub use response::Packet;
 
 use crate::access_list::{CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
 use crate::clock::Now;
+use crate::counters::UdpCounters;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{PREFETCHED, PeersOut};
 use crate::tracker::{Announce, Tracker};
@@ -68,6 +69,7 @@ pub struct Handler {
     keys: Cache<SharedKeys, Arc<Keys>>,
     policy: IdPolicy,
     random: fastrand::Rng,
+    counters: Arc<UdpCounters>,
     /// Torrents of the batch at hand; kept for its memory.
     expected: Vec<InfoHash>,
 }
@@ -80,8 +82,15 @@ impl Handler {
             keys: Cache::new(keys),
             policy,
             random: fastrand::Rng::new(),
+            counters: Arc::default(),
             expected: Vec::with_capacity(PREFETCHED),
         }
+    }
+
+    /// Has what is noted of announces counted here, by the thread that calls [`Self::handle`] and no other.
+    #[must_use]
+    pub fn counting_in(self, counters: Arc<UdpCounters>) -> Self {
+        Self { counters, ..self }
     }
 
     /// Begins to load what these payloads will touch, for a batch that is about to be handled.
@@ -182,6 +191,7 @@ impl Handler {
             IpAddr::V6(_) => PeersOut::new(&mut [], &mut out[wire_response::PEERS..MAX_PAYLOAD_V6]),
         };
         let announced = self.tracker.announce(&announce, asker.now, &mut self.random, &mut peers);
+        self.counters.announces.note(&self.tracker.noted(&announce, &announced), asker.now);
         let len = wire_response::PEERS + peers.v4().len() + peers.v6().len();
         response::write_announce(out, asker.transaction_id, &announced);
         len

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn an_announce_response_begins_with_these_literal_bytes() {
         let mut out = [0xff; 1472];
-        let announced = Announced { counts: COUNTS, interval_secs: 1800, renewed_after_secs: None };
+        let announced = Announced { counts: COUNTS, interval_secs: 1800, ..Announced::default() };
         write_announce(&mut out, TRANSACTION, &announced);
         let expected = [0, 0, 0, 1, 0xde, 0xad, 0xbe, 0xef, 0, 0, 7, 8, 0, 0, 0, 2, 0, 0, 0, 1];
         assert_eq!(out[..20], expected);

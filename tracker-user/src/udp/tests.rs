@@ -3,6 +3,7 @@
 use super::{Handler, IdPolicy, Outcome, SharedKeys, WrongId};
 use crate::clock::Now;
 use crate::config::types::TrackerConfig;
+use crate::counters::{Counters, Network, Which};
 use crate::tracker::Tracker;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
@@ -187,4 +188,28 @@ fn no_answer_to_an_unproven_sender_is_longer_than_its_question() {
             assert!(reply.len() <= longest);
         }
     }
+}
+
+#[test]
+fn announces_are_noted_by_what_is_wanted_and_by_when_the_peer_was_there_before() {
+    let all = Counters::for_workers(1, 0);
+    let mut client = Client::new(WrongId::Dropped);
+    client.handler = client.handler.counting_in(Arc::clone(&all.udp_workers()[0]));
+    let mut announce_at = |secs: u32, event: u32| {
+        let now = Now::from_seconds(secs);
+        let id = client.connect("192.0.2.1:1000", now);
+        client.send("192.0.2.1:1000", &announce(id, 6881, 1, event), now).unwrap();
+    };
+    // The least that anyone is told is to come back after 810 seconds; and who stops does not come back by that.
+    for (secs, event) in [(10_000, 0), (10_500, 0), (11_800, 1), (11_900, STOPPED)] {
+        announce_at(secs, event);
+    }
+    let figures = all.announces();
+    assert_eq!((figures.completed, figures.peers_wanted[50]), (1, 4));
+    assert_eq!(figures.renewed.iter().sum::<u64>(), 2);
+    let network = Network::of("192.0.2.1".parse().unwrap());
+    let now = Now::from_seconds(11_900);
+    assert_eq!(all.networks(Which::TooEarly, now), [].into());
+    let lately = Now::from_seconds(10_500);
+    assert_eq!(all.networks(Which::TooEarly, lately), [(network, 1)].into());
 }

@@ -46,7 +46,7 @@ fn statistics_are_text_for_mrtg_and_json_for_programs() {
     assert_eq!((response.status(), response.header("content-type")), (200, Some("text/plain")));
     let text = String::from_utf8(response.body).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!((lines.len(), lines[0], lines[1]), (4, "2", "1"));
+    assert_eq!(lines, ["2", "1", "opentracker serving 1 torrents", "opentracker"]);
 
     let response = server.get("/stats?format=json");
     assert_eq!((response.status(), response.header("content-type")), (200, Some("application/json")));
@@ -59,9 +59,9 @@ fn statistics_are_text_for_mrtg_and_json_for_programs() {
     assert_eq!(json["http"]["stats_shown"], 1);
     assert_eq!(json["udp"]["connect_answered"], 0);
 
-    assert_eq!(server.get("/stats?mode=nonsense").status(), 404);
+    assert_eq!(server.get("/stats?mode=nonsense").status(), 400);
     let expected =
-        [(HttpVerdict::AnnounceAnswered, 2), (HttpVerdict::StatsShown, 2), (HttpVerdict::NotFound, 1)];
+        [(HttpVerdict::AnnounceAnswered, 2), (HttpVerdict::StatsShown, 2), (HttpVerdict::StatsRefused, 1)];
     assert_eq!(server.stop_and_count(), expected);
 }
 

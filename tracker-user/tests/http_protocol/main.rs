@@ -22,4 +22,6 @@ mod scrape;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod stats;
+#[cfg(test)]
 mod strict_bencode;
