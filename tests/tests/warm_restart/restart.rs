@@ -146,9 +146,11 @@ fn within_a_root_directory_nobody_keeps_the_snapshot() {
     let nobody = nix::unistd::User::from_name("nobody").ok().flatten().expect("every Linux has nobody");
     chown(&state, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).expect("the test is root");
     let root = directory.path().to_str().expect("the path is text");
-    let more = ["-d", root, "--set", "state.snapshot=/state/snapshot", "--set", "state.export=/state/export"];
-    let arguments = [LOOPBACK, &more].concat();
+    let settings = ["state.snapshot=/state/snapshot", "state.export=/state/export", "log.level=debug"];
+    let mut arguments = [LOOPBACK, &["-d", root]].concat();
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
     let mut daemon = Daemon::start_command(&mut Daemon::command_as_given(&arguments));
+    daemon.await_log_line(": 0 torrents written");
     announce(&daemon);
     assert!(daemon.terminate().success(), "{}", daemon.log());
     assert!(state.join("snapshot").exists() && state.join("export").exists());
