@@ -59,6 +59,11 @@ impl Keys {
         [a, b, c, d, self.issuing]
     }
 
+    /// Keys from their words.
+    pub const fn from_words([a, b, c, d, issuing]: [u64; 5]) -> Self {
+        Self { keys: [[a, b], [c, d]], issuing: issuing & 1 }
+    }
+
     /// Which key is idle, 0 or 1: the one that [`Self::rotated`] replaces.
     const fn idle(&self) -> u64 {
         (self.issuing & 1) ^ 1

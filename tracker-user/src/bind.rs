@@ -4,6 +4,7 @@
 //! another process of the same user; only then `SO_REUSEPORT` lets its siblings join.
 
 use crate::config::types::{Config, Listen, Transport};
+use crate::inherited::{self, Inherited};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -44,24 +45,29 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Binds every listen line.
+    /// Takes over what the service manager has bound, and binds every listen line that is not among it. Where there are
+    /// sockets of a service manager and no listen lines, there are no others.
     ///
     /// # Errors
     /// Where a line that the operator asked for cannot be served, or none at all.
-    pub fn bind(config: &Config) -> Result<Self, BindError> {
+    pub fn bind(config: &Config, inherited: &mut Inherited) -> Result<Self, BindError> {
         let workers = |configured: u16| match configured {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => usize::from(count),
         };
         let mut bound = Self { udp: Vec::new(), tcp: Vec::new(), addresses: Vec::new() };
-        for line in config.listeners() {
-            let added = match line.transport {
-                Transport::Udp => {
-                    let workers = line.udp_workers.map_or_else(|| workers(config.udp.workers), usize::from);
-                    bound.add_udp(&line, workers, config.udp.receive_buffer_bytes)
-                }
-                Transport::Tcp => bound.add_tcp(&line, workers(config.http.workers)),
+        for line in lines(config, inherited) {
+            let wanted = match line.transport {
+                Transport::Udp => line.udp_workers.map_or_else(|| workers(config.udp.workers), usize::from),
+                Transport::Tcp => workers(config.http.workers),
             };
+            let passed = inherited.take(line.transport, line.address);
+            let hands =
+                if passed.is_empty() { bind_group(&line, wanted) } else { take_over(&line, &passed, wanted) };
+            let added = hands.and_then(|hands| match line.transport {
+                Transport::Udp => bound.add_udp(hands, config.udp.receive_buffer_bytes),
+                Transport::Tcp => bound.add_tcp(hands),
+            });
             match added {
                 Ok(()) => {}
                 Err(cause) if config.may_lack_family(&line) && is_family_missing(&cause) => {
@@ -75,46 +81,83 @@ impl Bound {
         Ok(bound)
     }
 
-    fn add_udp(&mut self, line: &Listen, workers: usize, receive_buffer_bytes: u32) -> Result<(), Error> {
-        let sockets = bind_group(line, workers)?;
-        self.addresses.push((Transport::Udp, local_address(&sockets)?));
-        for (worker, socket) in sockets.into_iter().enumerate() {
-            size_receive_buffer(&socket, receive_buffer_bytes)?;
+    /// Gives each worker its sockets of one address.
+    fn add_udp(&mut self, hands: Vec<Vec<Socket>>, receive_buffer_bytes: u32) -> Result<(), Error> {
+        self.addresses.push((Transport::Udp, local_address(&hands)?));
+        for (worker, hand) in hands.into_iter().enumerate() {
             if self.udp.len() <= worker {
                 self.udp.push(Vec::new());
             }
-            self.udp[worker].push(socket.into());
+            for socket in hand {
+                size_receive_buffer(&socket, receive_buffer_bytes)?;
+                self.udp[worker].push(socket.into());
+            }
         }
         Ok(())
     }
 
-    fn add_tcp(&mut self, line: &Listen, workers: usize) -> Result<(), Error> {
-        let sockets = bind_group(line, workers)?;
-        self.addresses.push((Transport::Tcp, local_address(&sockets)?));
-        for (worker, socket) in sockets.into_iter().enumerate() {
-            socket.listen(BACKLOG)?;
-            socket.set_nonblocking(true)?;
+    fn add_tcp(&mut self, hands: Vec<Vec<Socket>>) -> Result<(), Error> {
+        self.addresses.push((Transport::Tcp, local_address(&hands)?));
+        for (worker, hand) in hands.into_iter().enumerate() {
             if self.tcp.len() <= worker {
                 self.tcp.push(Vec::new());
             }
-            self.tcp[worker].push(socket.into());
+            for socket in hand {
+                // One that is passed listens with the backlog of its unit.
+                if !socket.is_listener()? {
+                    socket.listen(BACKLOG)?;
+                }
+                socket.set_nonblocking(true)?;
+                self.tcp[worker].push(socket.into());
+            }
         }
         Ok(())
     }
 }
 
-/// Binds `count` sockets, at least one, to the same address.
-fn bind_group(line: &Listen, count: usize) -> Result<Vec<Socket>, Error> {
+/// What is to be served: the listen lines, and what is passed beside them.
+fn lines(config: &Config, inherited: &Inherited) -> Vec<Listen> {
+    let mut lines =
+        if config.listen.is_empty() && inherited.serves() { Vec::new() } else { config.listeners() };
+    for (transport, address) in inherited.addresses() {
+        if !lines.iter().any(|line| line.transport == transport && line.address == address) {
+            lines.push(Listen { transport, address, udp_workers: None });
+        }
+    }
+    lines.sort_by_key(|line| line.transport == Transport::Tcp);
+    lines
+}
+
+/// Deals sockets that somebody else has bound to workers.
+fn take_over(line: &Listen, passed: &[Socket], workers: usize) -> Result<Vec<Vec<Socket>>, Error> {
+    if line.transport == Transport::Udp {
+        if line.address.ip().is_unspecified() {
+            passed.iter().try_for_each(|socket| ask_for_destination(socket, line.address))?;
+        }
+        if passed.len() < workers {
+            log::info!(
+                "{workers} workers share {} sockets of udp {}; each has its own where the socket unit lists it as often, \
+                 with ReusePort=yes",
+                passed.len(),
+                line.address
+            );
+        }
+    }
+    inherited::deal(passed, workers)
+}
+
+/// Binds `count` sockets, at least one, to the same address, one for each worker.
+fn bind_group(line: &Listen, count: usize) -> Result<Vec<Vec<Socket>>, Error> {
     let first = open(line)?;
     first.bind(&line.address.into())?;
     first.set_reuse_port(true)?;
     let address = first.local_addr()?;
-    let mut sockets = vec![first];
+    let mut sockets = vec![vec![first]];
     while sockets.len() < count {
         let socket = open(line)?;
         socket.set_reuse_port(true)?;
         socket.bind(&address)?;
-        sockets.push(socket);
+        sockets.push(vec![socket]);
     }
     Ok(sockets)
 }
@@ -176,8 +219,8 @@ fn size_receive_buffer(socket: &Socket, bytes: u32) -> Result<(), Error> {
     Ok(())
 }
 
-fn local_address(sockets: &[Socket]) -> Result<SocketAddr, Error> {
-    let first = sockets.first().ok_or(ErrorKind::NotFound)?;
+fn local_address(hands: &[Vec<Socket>]) -> Result<SocketAddr, Error> {
+    let first = hands.iter().flatten().next().ok_or(ErrorKind::NotFound)?;
     first.local_addr()?.as_socket().ok_or_else(|| ErrorKind::Unsupported.into())
 }
 
@@ -187,9 +230,14 @@ fn is_family_missing(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Bound;
+    use super::{BindError, Bound};
     use crate::config::types::{Config, Listen, Transport};
+    use crate::inherited::Inherited;
     use std::net::SocketAddr;
+
+    fn bind(config: &Config) -> Result<Bound, BindError> {
+        Bound::bind(config, &mut Inherited::default())
+    }
 
     fn config(lines: &[(Transport, &str, Option<u16>)]) -> Config {
         let listen = lines.iter().map(|(transport, address, udp_workers)| Listen {
@@ -206,7 +254,7 @@ mod tests {
     #[test]
     fn every_worker_gets_a_socket_of_every_address() {
         let lines = [(Transport::Udp, "127.0.0.1:0", None), (Transport::Udp, "127.0.0.2:0", Some(1))];
-        let bound = Bound::bind(&config(&lines)).unwrap();
+        let bound = bind(&config(&lines)).unwrap();
         let ports: Vec<Vec<SocketAddr>> = bound
             .udp
             .iter()
@@ -219,16 +267,16 @@ mod tests {
 
     #[test]
     fn tcp_has_its_own_number_of_workers() {
-        let bound = Bound::bind(&config(&[(Transport::Tcp, "127.0.0.1:0", None)])).unwrap();
+        let bound = bind(&config(&[(Transport::Tcp, "127.0.0.1:0", None)])).unwrap();
         assert_eq!(bound.tcp.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
     }
 
     #[test]
     fn a_port_in_use_is_an_error_that_names_it_even_for_the_same_user() {
         for transport in [Transport::Udp, Transport::Tcp] {
-            let first = Bound::bind(&config(&[(transport, "127.0.0.1:0", None)])).unwrap();
+            let first = bind(&config(&[(transport, "127.0.0.1:0", None)])).unwrap();
             let taken = first.addresses[0].1.to_string();
-            let error = Bound::bind(&config(&[(transport, &taken, None)])).unwrap_err().to_string();
+            let error = bind(&config(&[(transport, &taken, None)])).unwrap_err().to_string();
             assert!(error.contains(&taken), "{error}");
             assert!(error.contains("choose another port"), "{error}");
         }

@@ -31,6 +31,7 @@ fn a_worker_without_file_descriptors_closes_its_oldest_connection_and_goes_on() 
         service: Arc::new(service),
         counters: counters.http_workers()[0].clone(),
         stop: stopped,
+        pulse: Default::default(),
     };
     let worker = std::thread::spawn(move || http::run_worker(settings));
 

@@ -2,13 +2,16 @@
 //! publishes snapshots that the workers read, and is never on the packet path.
 
 mod drain;
+mod kept_keys;
 mod kernel;
 pub mod keys;
 mod lists;
 pub mod socket;
 pub mod state;
 mod sweeper;
+pub mod watchdog;
 
+pub use kept_keys::KeptKeys;
 pub use kernel::Kernel;
 pub use lists::{Lists, Wanted};
 pub use state::StateKeeper;
@@ -20,6 +23,7 @@ use crate::config::types::Config;
 use crate::counters::Counters;
 use crate::http;
 use crate::ingress::xdp::OpenedQueue;
+use crate::notify::{Notifier, State};
 use crate::tracker::Tracker;
 use crate::udp::SharedKeys;
 use drain::Drain;
@@ -31,6 +35,7 @@ use sweeper::Sweeper;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::time::{Instant, interval, interval_at};
+use watchdog::Watchdog;
 
 /// How often the XDP program gets a sign of life, and its counters are read.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -89,6 +94,12 @@ pub struct Control<'a> {
     pub service: &'a http::Service,
     /// What operators order.
     pub orders: Receiver<Order>,
+    /// What systemd is told.
+    pub notifier: Arc<Notifier>,
+    /// What looks at the workers for it.
+    pub watchdog: Watchdog,
+    /// The keys of the connection ids as it keeps them for the next start.
+    pub kept_keys: Option<KeptKeys>,
 }
 
 impl Control<'_> {
@@ -101,15 +112,17 @@ impl Control<'_> {
         self.kernel.watch();
         self.serve_opened_queues();
         let mut drain = None;
+        let mut looks = self.watchdog.looks();
         let mut sweeper = Sweeper::new(self.config.tracker.peer_timeout_secs);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return End::Asked("SIGTERM"),
                 _ = signals.interrupt.recv() => return End::Asked("SIGINT"),
-                _ = signals.hangup.recv() => drop(self.reload()),
+                _ = signals.hangup.recv() => self.reload_for_systemd(),
                 Some(order) = self.orders.recv() => self.obey(order, &mut drain),
                 () = Drain::is_over(&mut drain, self.counters, self.service) => return End::Drained,
                 Some(worker) = lost_workers.recv() => return End::WorkerLost(worker),
+                () = watchdog::next(&mut looks) => self.watchdog.look(),
                 _ = rotation.tick() => self.rotate(),
                 _ = heartbeat.tick() => self.kernel.beat(self.counters),
                 () = self.kernel.host_changed() => self.follow_host(),
@@ -127,6 +140,7 @@ impl Control<'_> {
                     "draining: no new clients, and the end once it is quiet, within {} s",
                     within.as_secs()
                 );
+                self.notifier.tell(State::Draining);
                 self.tracker.drain();
                 self.kernel.drain();
                 *drain = Some(Drain::begin(within, self.counters));
@@ -146,10 +160,28 @@ impl Control<'_> {
 
     fn rotate(&self) {
         match keys::rotate(self.keys, &self.kernel) {
-            Ok(()) => log::info!("connection ids are made with a new key"),
+            Ok(()) => {
+                log::info!("connection ids are made with a new key");
+                let kept = self.kept_keys.as_ref().map(|kept| kept.write(&self.keys.load()));
+                if let Some(Err(error)) = kept {
+                    log::warn!("the next start makes new keys of the connection ids: {error}");
+                }
+            }
             // The old keys go on: better than none.
             Err(error) => log::error!("no randomness for a new key of the connection ids: {error}"),
         }
+    }
+
+    /// Reloads, and says so around it: a unit of `Type=notify-reload` waits for it.
+    fn reload_for_systemd(&mut self) {
+        self.notifier.tell(State::Reloading);
+        let Reloaded { lists, .. } = self.reload();
+        let notifier = Arc::clone(&self.notifier);
+        tokio::spawn(async move {
+            // However it ends: what is in force is in force.
+            drop(lists.await);
+            notifier.tell(State::Ready);
+        });
     }
 
     /// Takes over what can change while the daemon runs. A configuration with a mistake changes nothing; lists are read

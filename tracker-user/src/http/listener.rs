@@ -6,6 +6,7 @@ use super::Service;
 use super::connection;
 use super::dispatch::Dispatcher;
 use crate::counters::HttpCounters;
+use crate::pulse::Pulse;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub struct WorkerSettings {
     pub counters: Arc<HttpCounters>,
     /// Turns true when the worker is to stop.
     pub stop: watch::Receiver<bool>,
+    /// Its signs of life.
+    pub pulse: Pulse,
 }
 
 /// Serves until `stop` turns true (or its sender is gone), then for half a second more what has begun. Blocks: it
@@ -48,7 +51,8 @@ pub fn run_worker(settings: WorkerSettings) -> io::Result<()> {
 }
 
 async fn serve(settings: WorkerSettings) -> io::Result<()> {
-    let WorkerSettings { listeners, service, counters, mut stop } = settings;
+    let WorkerSettings { listeners, service, counters, mut stop, pulse } = settings;
+    tokio::task::spawn_local(beat(pulse));
     let worker = Rc::new(Worker {
         connections: Connections::new(service.max_connections_of_a_worker()),
         dispatcher: Rc::new(Dispatcher::new(service, counters)),
@@ -66,6 +70,16 @@ async fn serve(settings: WorkerSettings) -> io::Result<()> {
     // An error says that the time is over: what is still open is closed with the worker.
     let _ = tokio::time::timeout(GRACE, worker.connections.all_closed()).await;
     Ok(())
+}
+
+/// Beats for as long as the worker has its turns.
+async fn beat(pulse: Pulse) {
+    let Some(period) = pulse.period() else { return };
+    let mut beats = tokio::time::interval(period);
+    loop {
+        beats.tick().await;
+        pulse.beat();
+    }
 }
 
 /// What the tasks of one worker share.

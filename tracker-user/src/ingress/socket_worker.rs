@@ -5,6 +5,7 @@
 use super::batch::{BATCH, Batch};
 use crate::clock::Now;
 use crate::counters::UdpCounters;
+use crate::pulse::Pulse;
 use crate::udp::{Handler, Outcome};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,12 +26,20 @@ pub struct SocketWorker {
     sockets: Vec<UdpSocket>,
     handler: Handler,
     counters: Arc<UdpCounters>,
+    pulse: Pulse,
 }
 
 impl SocketWorker {
     /// A worker that serves these sockets.
     pub fn new(sockets: Vec<UdpSocket>, handler: Handler, counters: Arc<UdpCounters>) -> Self {
-        Self { sockets, handler: handler.counting_in(Arc::clone(&counters)), counters }
+        let handler = handler.counting_in(Arc::clone(&counters));
+        Self { sockets, handler, counters, pulse: Pulse::default() }
+    }
+
+    /// The same worker, which gives signs of life.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 
     /// Serves until the other end of `stop` is closed.
@@ -41,15 +50,16 @@ impl SocketWorker {
     /// # Errors
     /// Only where waiting itself fails; what a socket reports is logged and outlived.
     pub fn run(self, stop: &UnixStream) -> Result<()> {
-        let Self { sockets, handler, counters } = self;
+        let Self { sockets, handler, counters, pulse } = self;
         // Made here: the buffers belong to the thread that works with them.
         let mut server = Server { handler, counters, batch: Batch::new() };
         let watched = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut fds = vec![watched(stop.as_fd())];
         fds.extend(sockets.iter().map(|socket| watched(socket.as_fd())));
         loop {
+            pulse.beat();
             let left = server.serve_until_empty(&sockets);
-            let timeout = if left == Left::Nothing { PollTimeout::NONE } else { PollTimeout::ZERO };
+            let timeout = if left == Left::Nothing { pulse.sleep() } else { PollTimeout::ZERO };
             match poll(&mut fds, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),

@@ -4,6 +4,7 @@ use super::frame::{self, Headers};
 use super::xsk::{FRAME_LEN, Frame, QueueSocket, Wake};
 use crate::clock::Now;
 use crate::counters::{UdpCounters, XskCounters, XskEvent};
+use crate::pulse::Pulse;
 use crate::udp::{Handler, Outcome, Packet};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -34,6 +35,7 @@ pub enum Ended {
 /// A worker with its socket, not yet running.
 pub struct XskWorker {
     server: Server,
+    pulse: Pulse,
 }
 
 /// What takes packets from the rings and answers them.
@@ -69,7 +71,16 @@ impl XskWorker {
             request: Box::new([0; FRAME_LEN]),
         };
         let handler = handler.counting_in(Arc::clone(&counters));
-        Self { server: Server { socket, handler, counters, events, batch, counted_at_secs: 0 } }
+        Self {
+            server: Server { socket, handler, counters, events, batch, counted_at_secs: 0 },
+            pulse: Pulse::default(),
+        }
+    }
+
+    /// The same worker, which gives signs of life.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 
     /// Serves until the other end of `stop` is closed, or the interface is gone.
@@ -77,9 +88,14 @@ impl XskWorker {
     /// # Errors
     /// Where waiting or sending fails in a way that no later try would mend.
     pub fn run(self, stop: &UnixStream) -> Result<Ended> {
-        let Self { mut server } = self;
+        let Self { mut server, pulse } = self;
+        let look_after = match pulse.sleep() {
+            PollTimeout::NONE => LOOK_AFTER_MS.into(),
+            sleep => sleep.min(LOOK_AFTER_MS.into()),
+        };
         loop {
-            let timeout = if server.serve_until_empty()? { LOOK_AFTER_MS.into() } else { PollTimeout::ZERO };
+            pulse.beat();
+            let timeout = if server.serve_until_empty()? { look_after } else { PollTimeout::ZERO };
             let watched = |fd| PollFd::new(fd, PollFlags::POLLIN);
             let mut fds = [watched(stop.as_fd()), watched(server.socket.as_fd())];
             match poll(&mut fds, timeout) {

@@ -44,6 +44,7 @@ impl Server {
             service: Arc::new(service),
             counters: counters.http_workers()[0].clone(),
             stop: stopped,
+            pulse: Default::default(),
         };
         let thread = Some(std::thread::spawn(move || http::run_worker(settings)));
         Self { address, tracker, counters, stop, thread }
