@@ -20,7 +20,8 @@ pub(crate) fn run() {
     sweep_until(&store, NOW_SECS + 50 * 60);
     PeerStore::give_memory_back();
     assert_eq!(store.totals().peers, 0);
-    print("memory.expired_bytes", resident_bytes());
+    print("memory.left_bytes", resident_bytes());
+    print("memory.left_accounted_bytes", store.pressure().memory_bytes);
 }
 
 /// Resident memory of this process, without pages of files.

@@ -15,8 +15,10 @@ use std::sync::atomic::Ordering;
 
 /// Peers and torrents looked at in one step.
 const STEP: usize = 256;
-/// Steps that one announce takes at most; some hundred microseconds.
-const STEPS: usize = 32;
+/// Peers and torrents that one announce looks at for it at most; a few hundred microseconds.
+const BUDGET: usize = 8192;
+/// Rounds that one announce begins at most: where two find nothing, others have been faster.
+const ROUNDS: usize = 2;
 /// Torrents of each shard that are looked at to know how old the stalest are.
 const SAMPLE_PER_SHARD: usize = 4;
 /// One of so many is taken for the stalest.
@@ -37,6 +39,17 @@ struct Round {
     place: Place,
 }
 
+impl Round {
+    /// A round that has looked at nothing yet.
+    const fn new(walk: Walk<'static>) -> Self {
+        Self { walk, shard: 0, place: Place::START }
+    }
+
+    const fn is_at_start(&self) -> bool {
+        self.shard == 0 && self.place.is_start()
+    }
+}
+
 impl PeerStore {
     /// Removes some of the stalest peers or torrents; whether any were found.
     pub(super) fn make_room(&self, scarce: Scarce, now_secs: u32) -> bool {
@@ -44,15 +57,19 @@ impl PeerStore {
             Scarce::Peers => self.eviction.peers.lock(),
             Scarce::Torrents => self.eviction.torrents.lock(),
         };
-        for _ in 0..STEPS {
+        let (mut left, mut begun) = (BUDGET, 0);
+        while left > 0 {
             let mut current = match round.take() {
                 Some(current) => current,
+                None if begun == ROUNDS => return false,
                 None => match self.begin_round(scarce, now_secs) {
-                    Some(begun) => begun,
+                    Some(new) => new,
                     None => return false,
                 },
             };
-            let has_removed = self.step_of_round(&mut current, now_secs);
+            begun += usize::from(current.is_at_start());
+            let (has_removed, looked_at) = self.step_of_round(&mut current, now_secs);
+            left = left.saturating_sub(looked_at);
             if current.shard < self.shards.len() {
                 *round = Some(current);
             }
@@ -63,8 +80,8 @@ impl PeerStore {
         false
     }
 
-    /// Takes one step, and returns whether anything was removed.
-    fn step_of_round(&self, round: &mut Round, now_secs: u32) -> bool {
+    /// Takes one step, and returns whether anything was removed, and how much was looked at.
+    fn step_of_round(&self, round: &mut Round, now_secs: u32) -> (bool, usize) {
         let (before, after, end) = self.with_shard(round.shard, now_secs, |shard, moment| {
             let before = shard.totals();
             let end = shard.walk(round.place, STEP, round.walk, (moment, now_secs));
@@ -77,7 +94,7 @@ impl PeerStore {
         let budget = &self.rules.budget;
         budget.evicted_peers.fetch_add(before.peers - after.peers, Ordering::Relaxed);
         budget.evicted_torrents.fetch_add(before.torrents - after.torrents, Ordering::Relaxed);
-        before != after
+        (before != after, STEP.min((before.torrents + before.peers) as usize))
     }
 
     /// A round with the age of the stalest; `None` in an empty store.
@@ -91,7 +108,7 @@ impl PeerStore {
                 Walk::Torrents { last_announce_secs: *seconds.select_nth_unstable(rank).1 }
             }
         };
-        Some(Round { walk, shard: 0, place: Place::START })
+        Some(Round::new(walk))
     }
 
     /// The age in ticks that one in [`STALEST`] peers has reached.

@@ -40,6 +40,11 @@ pub(super) struct Place {
 impl Place {
     pub(super) const START: Self = Self { torrents: usize::MAX, v6: usize::MAX, v4: usize::MAX, began: None };
 
+    /// Whether nothing has been walked yet.
+    pub(super) const fn is_start(&self) -> bool {
+        self.began.is_none()
+    }
+
     /// The walk has finished with the torrent at `position`.
     pub(super) const fn before(self, position: usize) -> Self {
         Self { torrents: position, v6: usize::MAX, v4: usize::MAX, ..self }

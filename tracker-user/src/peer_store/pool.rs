@@ -58,7 +58,9 @@ impl<const N: usize> Pool<N> {
         };
         self.bytes.truncate(last * stride);
         let spare = self.bytes.capacity() - self.bytes.len();
-        if spare > 4 * stride && spare > self.bytes.len() / 2 {
+        if last == 0 {
+            self.bytes = Vec::new();
+        } else if spare > 4 * stride && spare > self.bytes.len() / 2 {
             self.bytes.shrink_to(self.bytes.len() + self.bytes.len() / GROWTH);
         }
         moved

@@ -271,7 +271,14 @@ impl Shard {
         after
     }
 
+    /// Gives memory back after a walk.
     pub(super) fn give_back(&mut self) {
+        if self.slots.len() == 0 {
+            // Nothing is held in reserve for nobody.
+            (self.slots, self.index) = (Slots::default(), Index::default());
+            (self.v4, self.v6) = (Tables::default(), Tables::default());
+            return;
+        }
         let (key, slots) = (self.key, &self.slots);
         self.index.give_back(|| slots.iter().map(|slot| hash_of(key, &slot.info_hash)));
     }

@@ -1,5 +1,10 @@
 //! The store against a naive one under random announces, with time moved by hand.
 
+mod fairness;
+mod limits;
+mod long;
+mod threads;
+
 use super::{
     Limits, Listing, PeerStore, PeersOut, Reached, Standing, StoreConfig, SwarmCounts, Sweep, Taken,
     Timeouts, Totals, Update,
@@ -10,7 +15,7 @@ use proptest::prelude::{Strategy, any, prop_oneof, proptest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-const TIMEOUTS: Timeouts = Timeouts { peer_secs: 100, torrent_secs: 1000 };
+pub(super) const TIMEOUTS: Timeouts = Timeouts { peer_secs: 100, torrent_secs: 1000 };
 
 /// One peer of the naive store.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +172,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// Announces to both stores and compares the answer with what the naive store allows.
-fn announce_to_both(store: &PeerStore, naive: &mut Naive, update: &Update) {
+pub(super) fn announce_to_both(store: &PeerStore, naive: &mut Naive, update: &Update) {
     let (mut room_v4, mut room_v6) = ([0; 200 * 6], [0; 200 * 18]);
     let mut out = PeersOut::new(&mut room_v4, &mut room_v6);
     let eligible = naive.eligible(update);
@@ -273,23 +278,6 @@ fn a_large_swarm_expires_over_many_steps_while_announces_go_on() {
     }
     assert!(steps > 20_000 / 512, "the swarm was swept in {steps} steps");
     assert_eq!(store.totals(), Totals { torrents: 1, peers: 1, seeders: 0, completed: 0 });
-}
-
-#[test]
-fn two_threads_that_announce_at_once_lose_no_peer() {
-    let store = store();
-    std::thread::scope(|scope| {
-        for thread in 0..2_u8 {
-            let store = &store;
-            scope.spawn(move || {
-                for number in 0..5000_u16 {
-                    let peer = address(thread, false, number + 1);
-                    announce(store, &leecher((number % 50) as u8, peer), 1000);
-                }
-            });
-        }
-    });
-    assert_eq!(store.totals(), Totals { torrents: 50, peers: 10_000, seeders: 0, completed: 0 });
 }
 
 #[test]

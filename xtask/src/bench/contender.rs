@@ -2,7 +2,6 @@
 
 use super::child::{Output, PinnedChild};
 use super::cpu::Core;
-use super::load;
 use crate::setup::BenchTools;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -73,10 +72,27 @@ impl Stable {
         binary.exists().then_some(binary)
     }
 
-    /// Writes what all contenders need before any starts.
-    pub(super) fn prepare(&self) -> Result<()> {
+    /// The contenders in their order: those that were asked for, or all that are there.
+    pub(super) fn choose(&self, asked: &[Contender]) -> Result<Vec<Contender>> {
+        let mut contenders = Vec::new();
+        for contender in Contender::value_variants() {
+            let is_asked = asked.contains(contender);
+            match self.binary(*contender) {
+                Some(_) if asked.is_empty() || is_asked => contenders.push(*contender),
+                None if is_asked => bail!("{} is not installed", contender.name()),
+                _ => {}
+            }
+        }
+        if contenders.is_empty() {
+            bail!("no tracker to measure is installed");
+        }
+        Ok(contenders)
+    }
+
+    /// Writes what all contenders need before any starts: the torrents of the load, one a line in hexadecimal.
+    pub(super) fn prepare(&self, info_hashes_hex: &str) -> Result<()> {
         // opentracker changes its root to this directory and finds the list there.
-        write(&self.opentracker_root().join(WHITELIST), &load::info_hashes_hex())
+        write(&self.opentracker_root().join(WHITELIST), info_hashes_hex)
     }
 
     /// Starts a contender on `core`, on a free port, and waits until it answers.

@@ -5,6 +5,7 @@ mod contender;
 mod cpu;
 mod load;
 mod report;
+mod store;
 mod udp;
 mod xdp;
 
@@ -22,6 +23,8 @@ pub(crate) struct Arguments {
 enum Benchmark {
     /// Answers over UDP per second, and per second of CPU time
     Udp(udp::Arguments),
+    /// The peer store: bytes for a peer, nanoseconds of an announce, what makes it wait
+    Store(store::Arguments),
     /// The XDP program: nanoseconds of a packet, connects per second, honest clients in a flood
     Xdp(xdp::Arguments),
 }
@@ -30,6 +33,7 @@ enum Benchmark {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     match &arguments.benchmark {
         Benchmark::Udp(arguments) => udp::run(workspace, arguments),
+        Benchmark::Store(arguments) => store::run(workspace, arguments),
         Benchmark::Xdp(arguments) => xdp::run(workspace, arguments),
     }
 }

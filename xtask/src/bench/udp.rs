@@ -3,7 +3,7 @@
 use super::child;
 use super::contender::{Contender, Stable};
 use super::cpu;
-use super::load::{Load, REPORT_SECS};
+use super::load::{self, Load, REPORT_SECS};
 use super::report::{self, Series};
 use crate::setup;
 use crate::workspace::{Profile, Workspace};
@@ -40,8 +40,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         false => None,
     };
     let stable = Stable { daemon, tools, directory: workspace.target.join("bench") };
-    let contenders = choose_contenders(&stable, &arguments.trackers)?;
-    stable.prepare()?;
+    let contenders = stable.choose(&arguments.trackers)?;
+    stable.prepare(&load::info_hashes_hex())?;
     child::end_on_signal(|| {})?;
 
     let measured_reports = arguments.seconds.div_ceil(REPORT_SECS);
@@ -64,23 +64,4 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
     print!("{}", report::text(&all_series, measured_reports * REPORT_SECS));
     Ok(())
-}
-
-/// The contenders in their order: those that were asked for, or all that are there.
-fn choose_contenders(stable: &Stable, asked: &[Contender]) -> Result<Vec<Contender>> {
-    let all =
-        [Contender::OpentrackerXdp, Contender::Opentracker, Contender::AquaticMio, Contender::AquaticIoUring];
-    let mut contenders = Vec::new();
-    for contender in all {
-        let is_asked = asked.contains(&contender);
-        match stable.binary(contender) {
-            Some(_) if asked.is_empty() || is_asked => contenders.push(contender),
-            None if is_asked => bail!("{} is not installed", contender.name()),
-            _ => {}
-        }
-    }
-    if contenders.is_empty() {
-        bail!("no tracker to measure is installed");
-    }
-    Ok(contenders)
 }
