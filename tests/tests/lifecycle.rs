@@ -76,18 +76,23 @@ fn the_service_manager_is_told_of_readiness() {
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut daemon = Daemon::start_command(Daemon::command(LOOPBACK).env("NOTIFY_SOCKET", &path));
-    assert!(next_notification(&socket).lines().any(|line| line == "READY=1"));
+    await_notification(&socket, "READY=1");
     // What the service manager believes must be true.
     assert_serves(&daemon);
     daemon.signal(Signal::SIGTERM);
-    assert!(next_notification(&socket).lines().any(|line| line == "STOPPING=1"));
+    await_notification(&socket, "STOPPING=1");
     assert!(daemon.await_exit().success());
 }
 
-fn next_notification(socket: &UnixDatagram) -> String {
-    let mut message = [0; 4096];
-    let length = socket.recv(&mut message).expect("the daemon notifies in time");
-    String::from_utf8_lossy(&message[..length]).into_owned()
+/// Waits for a message with this line; there may be others before it.
+fn await_notification(socket: &UnixDatagram, line: &str) {
+    loop {
+        let mut message = [0; 4096];
+        let length = socket.recv(&mut message).expect("the daemon notifies in time");
+        if String::from_utf8_lossy(&message[..length]).lines().any(|said| said == line) {
+            return;
+        }
+    }
 }
 
 #[test]
