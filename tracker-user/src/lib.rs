@@ -16,6 +16,7 @@ pub mod info_hash;
 pub mod ingress;
 pub mod inherited;
 pub mod logging;
+mod netlink;
 pub mod notify;
 pub mod peer_store;
 pub mod privileges;

@@ -15,7 +15,9 @@ enum Capability {
     NetBindService = 10,
     NetAdmin = 12,
     NetRaw = 13,
+    IpcLock = 14,
     SysAdmin = 21,
+    SysResource = 24,
     Perfmon = 38,
     Bpf = 39,
 }
@@ -26,7 +28,9 @@ impl Capability {
             Self::NetBindService => "CAP_NET_BIND_SERVICE",
             Self::NetAdmin => "CAP_NET_ADMIN",
             Self::NetRaw => "CAP_NET_RAW",
+            Self::IpcLock => "CAP_IPC_LOCK",
             Self::SysAdmin => "CAP_SYS_ADMIN",
+            Self::SysResource => "CAP_SYS_RESOURCE",
             Self::Perfmon => "CAP_PERFMON",
             Self::Bpf => "CAP_BPF",
         }
@@ -70,6 +74,12 @@ pub(super) fn examine(host: &Host, config: &Config, program: &str) -> Vec<Findin
     findings.push(low_ports(host, config, effective, program));
     findings.extend(user_namespace(host));
     findings
+}
+
+/// Whether the limit of locked memory does not hold for this process, or it may raise it.
+pub(super) fn may_lock_memory(host: &Host) -> bool {
+    let effective = Effective::of(host).unwrap_or(Effective(0));
+    effective.has(Capability::IpcLock) || effective.has(Capability::SysResource)
 }
 
 fn granted(program: &str) -> String {

@@ -50,12 +50,13 @@ fn native(interface: &Interface) -> Finding {
         return Finding::ok(AREA, name, says);
     };
     if features.has(XdpFeatures::BASIC) {
-        let af_xdp = if features.has(XdpFeatures::ZERO_COPY) {
-            "AF_XDP without copying"
-        } else if features.has(XdpFeatures::REDIRECT) {
-            "AF_XDP with a copy per packet"
-        } else {
-            "no AF_XDP"
+        let af_xdp = match interface.zero_copy_segments {
+            Some(segments) if features.has(XdpFeatures::ZERO_COPY) => {
+                format!("AF_XDP without copying (up to {segments} buffers a packet)")
+            }
+            None if features.has(XdpFeatures::ZERO_COPY) => "AF_XDP without copying".to_owned(),
+            _ if features.has(XdpFeatures::REDIRECT) => "AF_XDP with a copy per packet".to_owned(),
+            _ => "no AF_XDP".to_owned(),
         };
         return Finding::ok(AREA, name, format!("native XDP, {af_xdp}; generic XDP"));
     }
@@ -136,26 +137,27 @@ fn program(interface: &Interface, attached: &Attached) -> Finding {
     Finding::obstacle(AREA, name, Hinders::Xdp, says).mended_by(mend)
 }
 
-/// A veth hands what an XDP program answers to its peer's receive ring, which is there only for XDP or GRO.
+/// A veth hands what an XDP program answers to its peer's receive ring, into which the peer looks only for a program of
+/// its own.
 fn peer_end(interface: &Interface, peer: &Peer) -> Finding {
     let name = &interface.name;
+    let mend = |peer: &str| {
+        format!(
+            "attach an XDP program to {peer}, one that passes everything will do (ethtool -K {peer} gro on is not \
+             enough); or xdp.attach=generic"
+        )
+    };
     match peer {
-        Peer::Here { name: peer, takes_answers: Some(true) } => {
+        Peer::Here { name: peer, takes_answers: true } => {
             Finding::ok(AREA, name, format!("its peer {peer} takes what a native program answers"))
         }
-        Peer::Here { name: peer, takes_answers: Some(false) } => {
-            let says =
-                format!("its peer {peer} loses what a native program answers: it has neither XDP nor GRO");
-            Finding::obstacle(AREA, name, Hinders::XdpAnswers, says)
-                .mended_by(format!("ethtool -K {peer} gro on   (or attach an XDP program to it)"))
+        Peer::Here { name: peer, takes_answers: false } => {
+            let says = format!("its peer {peer} loses what a native program answers: it runs no XDP program");
+            Finding::obstacle(AREA, name, Hinders::XdpAnswers, says).mended_by(mend(peer))
         }
-        Peer::Here { name: peer, takes_answers: None } => unknown_peer(name, peer),
-        Peer::Elsewhere => unknown_peer(name, "PEER"),
+        Peer::Elsewhere => {
+            let says = "its peer cannot be asked: without an XDP program, it loses what a native one answers";
+            Finding::warning(AREA, name, says).mended_by(format!("{}   (where the peer is)", mend("PEER")))
+        }
     }
-}
-
-fn unknown_peer(name: &str, peer: &str) -> Finding {
-    let says = "its peer cannot be asked: without XDP or GRO, it loses what a native program answers";
-    Finding::warning(AREA, name, says)
-        .mended_by(format!("ethtool -K {peer} gro on   (where the peer is; or attach an XDP program to it)"))
 }

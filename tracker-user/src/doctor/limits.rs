@@ -1,5 +1,6 @@
 //! Limits on memory: what waiting packets may take, and what BPF maps may lock.
 
+use super::capabilities;
 use super::finding::{Finding, Hinders};
 use super::host::Host;
 use super::kernel::Version;
@@ -52,6 +53,18 @@ fn locked_memory(host: &Host) -> Finding {
     let says = format!("{shown} bytes: before Linux 5.11, maps of a BPF program need more");
     Finding::obstacle(AREA, SUBJECT, Hinders::Xdp, says)
         .mended_by("ulimit -l unlimited   (systemd: LimitMEMLOCK=infinity)")
+}
+
+/// Bytes of locked memory that this process may have, once it has raised its limit as far as it may; `None`: as many as
+/// it likes.
+pub(super) fn lockable_bytes(host: &Host) -> Option<u64> {
+    if capabilities::may_lock_memory(host) {
+        return None;
+    }
+    let limits = host.proc("self/limits")?;
+    let columns = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"))?;
+    // The limits themselves, soft and hard; the soft one may be raised to the other.
+    columns.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// The first of the two limits in `/proc/self/limits`: bytes, or `unlimited`.

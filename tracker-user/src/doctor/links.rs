@@ -4,9 +4,8 @@
 //! and the queues in use) is read there, and only where it is the same interface.
 
 use super::host::Host;
-use super::netlink::{
-    Extent, GenericFamily, Netlink, Request, attribute, attributes, long_number, number, text,
-};
+use crate::netlink::ethtool::{CardRings, Ethtool};
+use crate::netlink::{Extent, GenericFamily, Netlink, Request, attribute, long_number, number, text};
 use aya::programs::loaded_programs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Result;
@@ -33,21 +32,7 @@ mod netdev {
     pub(super) const GET: u8 = 1;
     pub(super) const INDEX: u16 = 1;
     pub(super) const XDP_FEATURES: u16 = 3;
-}
-
-/// The family `ethtool` (linux/ethtool_netlink.h), Linux 5.6.
-mod ethtool {
-    pub(super) const GET_FEATURES: u8 = 11;
-    pub(super) const GET_CHANNELS: u8 = 17;
-    pub(super) const RECEIVE_COUNT: u16 = 6;
-    pub(super) const TRANSMIT_COUNT: u16 = 7;
-    pub(super) const COMBINED_COUNT: u16 = 9;
-    pub(super) const HEADER: u16 = 1;
-    pub(super) const HEADER_INDEX: u16 = 1;
-    pub(super) const ACTIVE: u16 = 4;
-    pub(super) const BITS: u16 = 3;
-    pub(super) const BIT: u16 = 1;
-    pub(super) const BIT_NAME: u16 = 2;
+    pub(super) const ZERO_COPY_SEGMENTS: u16 = 4;
 }
 
 /// What an interface's driver can do with XDP (`enum netdev_xdp_act`).
@@ -119,8 +104,8 @@ pub(super) enum Peer {
     Here {
         /// Its name.
         name: String,
-        /// Whether it takes what an XDP program sends; `None`: the kernel does not say.
-        takes_answers: Option<bool>,
+        /// Whether it takes what an XDP program sends.
+        takes_answers: bool,
     },
     /// In another network namespace, which cannot be looked into from here.
     Elsewhere,
@@ -147,6 +132,10 @@ pub(super) struct Interface {
     pub transmit_queues: u32,
     /// What its driver can do; `None`: the kernel does not say.
     pub xdp_features: Option<XdpFeatures>,
+    /// Buffers of one packet at most that AF_XDP carries without copying; `None`: it does not, or the kernel does not say.
+    pub zero_copy_segments: Option<u32>,
+    /// The card's rings; `None`: it has none, or the kernel does not say.
+    pub rings: Option<CardRings>,
     /// XDP programs on it.
     pub attached: Vec<Attached>,
     /// The names of active offloads, such as `rx-lro`; `None`: the kernel does not say.
@@ -197,8 +186,7 @@ pub(super) fn list(host: &Host) -> Result<Vec<Interface>> {
     let request = Request::headed(&[0; size_of::<libc::ifinfomsg>()]);
     let answers = Netlink::route()?.ask(libc::RTM_GETLINK, Extent::All, &request)?;
     let links: Vec<Link> = answers.iter().filter_map(|answer| Link::parse(answer)).collect();
-    let surroundings =
-        Surroundings { host, features: xdp_features(), ethtool: GenericFamily::named("ethtool").ok() };
+    let surroundings = Surroundings { host, features: xdp_features(), ethtool: Ethtool::new().ok() };
     Ok(links.iter().map(|link| surroundings.interface(link, &links)).collect())
 }
 
@@ -206,8 +194,8 @@ pub(super) fn list(host: &Host) -> Result<Vec<Interface>> {
 struct Surroundings<'host> {
     host: &'host Host,
     /// By index; empty on a kernel that does not tell.
-    features: BTreeMap<u32, XdpFeatures>,
-    ethtool: Option<GenericFamily>,
+    features: BTreeMap<u32, NetDevice>,
+    ethtool: Option<Ethtool>,
 }
 
 impl Surroundings<'_> {
@@ -225,9 +213,11 @@ impl Surroundings<'_> {
             receive_queues,
             transmit_queues,
             driver: driver.or_else(|| link.kind()),
-            xdp_features: self.features.get(&link.index).copied(),
+            xdp_features: self.features.get(&link.index).map(|device| device.features),
+            zero_copy_segments: self.features.get(&link.index).and_then(|device| device.zero_copy_segments),
+            rings: self.ethtool.as_ref().and_then(|ethtool| ethtool.rings(link.index)),
             attached: attached(link),
-            offloads: self.ethtool.as_ref().and_then(|ethtool| active_offloads(ethtool, link.index)),
+            offloads: self.ethtool.as_ref().and_then(|ethtool| ethtool.active_offloads(link.index)),
             peer: self.peer(link, links),
             name,
         }
@@ -241,8 +231,10 @@ impl Surroundings<'_> {
             return (count("rx-"), count("tx-"));
         }
         let made_with = |kind| link.number(kind).unwrap_or(1);
-        let channels = self.ethtool.as_ref().and_then(|ethtool| channels(ethtool, link.index));
-        channels.unwrap_or_else(|| (made_with(link::RECEIVE_QUEUES), made_with(link::TRANSMIT_QUEUES)))
+        match self.ethtool.as_ref().and_then(|ethtool| ethtool.channels(link.index)) {
+            Some(channels) => (channels.receive, channels.transmit),
+            None => (made_with(link::RECEIVE_QUEUES), made_with(link::TRANSMIT_QUEUES)),
+        }
     }
 
     /// Its directory below `/sys`, if that is this interface and not a namesake in another namespace.
@@ -265,52 +257,36 @@ impl Surroundings<'_> {
         let peer = links.iter().find(|other| other.index == index).filter(|_| !is_elsewhere);
         Some(peer.map_or(Peer::Elsewhere, |peer| Peer::Here {
             name: peer.name(),
-            takes_answers: self.takes_answers(peer),
+            takes_answers: takes_answers(peer),
         }))
-    }
-
-    /// A veth receives frames of XDP through NAPI, which it has only for a native program of its own or for GRO.
-    fn takes_answers(&self, veth: &Link) -> Option<bool> {
-        let has_native_program = attached(veth).iter().any(|attached| attached.place == Place::Native);
-        let offloads = self.ethtool.as_ref().and_then(|ethtool| active_offloads(ethtool, veth.index));
-        let has_gro = offloads.map(|offloads| offloads.contains("rx-gro"));
-        if has_native_program { Some(true) } else { has_gro }
     }
 }
 
+/// A veth looks for what another's XDP program has sent it only when it runs a program in its own driver; GRO gives it
+/// the queue for that, but nobody wakes it up.
+fn takes_answers(veth: &Link) -> bool {
+    attached(veth).iter().any(|attached| attached.place == Place::Native)
+}
+
+/// What the family `netdev` says of an interface.
+#[derive(Clone, Copy, Debug)]
+struct NetDevice {
+    features: XdpFeatures,
+    zero_copy_segments: Option<u32>,
+}
+
 /// By interface index; empty where the kernel does not have the family.
-fn xdp_features() -> BTreeMap<u32, XdpFeatures> {
+fn xdp_features() -> BTreeMap<u32, NetDevice> {
     let answers = GenericFamily::named("netdev")
         .and_then(|family| family.ask(netdev::GET, Extent::All, &Request::default()))
         .unwrap_or_default();
     let features = answers.iter().filter_map(|answer| {
         let index = attribute(answer, netdev::INDEX).and_then(number)?;
         let features = attribute(answer, netdev::XDP_FEATURES).and_then(long_number)?;
-        Some((index, XdpFeatures(features)))
+        let zero_copy_segments = attribute(answer, netdev::ZERO_COPY_SEGMENTS).and_then(number);
+        Some((index, NetDevice { features: XdpFeatures(features), zero_copy_segments }))
     });
     features.collect()
-}
-
-/// The answer of the family `ethtool` about one interface.
-fn ask_ethtool(ethtool: &GenericFamily, command: u8, index: u32) -> Option<Vec<u8>> {
-    let header = Request::default().with(ethtool::HEADER_INDEX, &index.to_ne_bytes());
-    let request = Request::default().with_nested(ethtool::HEADER, &header);
-    ethtool.ask(command, Extent::One, &request).ok()?.into_iter().next()
-}
-
-/// Queues to receive and to transmit; a combined one counts for both.
-fn channels(ethtool: &GenericFamily, index: u32) -> Option<(u32, u32)> {
-    let answer = ask_ethtool(ethtool, ethtool::GET_CHANNELS, index)?;
-    let count = |kind| attribute(&answer, kind).and_then(number).unwrap_or_default();
-    let combined = count(ethtool::COMBINED_COUNT);
-    Some((count(ethtool::RECEIVE_COUNT) + combined, count(ethtool::TRANSMIT_COUNT) + combined))
-}
-
-fn active_offloads(ethtool: &GenericFamily, index: u32) -> Option<BTreeSet<String>> {
-    let answer = ask_ethtool(ethtool, ethtool::GET_FEATURES, index)?;
-    let bits = attribute(attribute(&answer, ethtool::ACTIVE)?, ethtool::BITS)?;
-    let bits = attributes(bits).filter(|(kind, _)| *kind == ethtool::BIT);
-    Some(bits.filter_map(|(_, bit)| attribute(bit, ethtool::BIT_NAME)).map(text).collect())
 }
 
 /// The program in each place: a kernel names them one by one (Linux 4.19).

@@ -4,6 +4,7 @@
 //! Each area turns facts into findings; [`links`] gathers the facts about interfaces, and [`mode`] walks the ladder of
 //! `--mode auto` over them.
 
+mod af_xdp;
 mod capabilities;
 mod clock;
 mod conntrack;
@@ -14,7 +15,6 @@ mod kernel;
 mod limits;
 mod links;
 mod mode;
-mod netlink;
 mod report;
 mod selection;
 
@@ -85,8 +85,12 @@ pub fn run(request: &Request<'_>) -> Report {
 fn diagnose(host: &Host, request: &Request<'_>) -> Diagnosis {
     let mut findings = examine_host(host, request);
     let selection = selected(host, request);
-    let by_interface: Vec<(&Interface, Vec<Finding>)> =
-        selection.interfaces.iter().map(|interface| (interface, interfaces::examine(interface))).collect();
+    let examine = |interface| {
+        let mut found = interfaces::examine(interface);
+        found.extend(af_xdp::examine(host, request.config, interface));
+        (interface, found)
+    };
+    let by_interface: Vec<(&Interface, Vec<Finding>)> = selection.interfaces.iter().map(examine).collect();
     let grounds = Grounds {
         mode: request.config.xdp.mode,
         attach: request.config.xdp.attach,

@@ -145,6 +145,9 @@ fn with_xdp(grounds: Grounds<'_>, interface: &Interface, findings: &[Finding]) -
     if let Some(reason) = hindrance(grounds.host, Hinders::AfXdp) {
         return (Way::Native, reason);
     }
+    if let Some(reason) = hindrance(findings, Hinders::AfXdp) {
+        return (Way::Native, reason);
+    }
     if !features.has(XdpFeatures::REDIRECT) {
         return (Way::Native, "the driver does not hand packets to AF_XDP sockets".to_owned());
     }

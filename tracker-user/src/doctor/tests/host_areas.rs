@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A directory that describes a host on which all is well; a test changes what it is about.
-struct Fixture(PathBuf);
+pub(super) struct Fixture(PathBuf);
 
 impl Fixture {
-    fn healthy() -> Self {
+    pub(super) fn healthy() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("doctor-{}-{number}", std::process::id()));
@@ -33,7 +33,7 @@ impl Fixture {
             .with("sys/kernel/btf/vmlinux", "")
     }
 
-    fn with(self, path: &str, content: &str) -> Self {
+    pub(super) fn with(self, path: &str, content: &str) -> Self {
         let path = self.0.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
@@ -52,12 +52,12 @@ impl Fixture {
         self
     }
 
-    fn with_capabilities(self, bits: &[u32]) -> Self {
+    pub(super) fn with_capabilities(self, bits: &[u32]) -> Self {
         let effective = bits.iter().fold(0_u64, |set, bit| set | 1 << bit);
         self.with("proc/self/status", &format!("CapPrm:\t000001ffffffffff\nCapEff:\t{effective:016x}\n"))
     }
 
-    fn host(&self) -> Host {
+    pub(super) fn host(&self) -> Host {
         Host::described_in(&self.0)
     }
 

@@ -14,3 +14,6 @@ pub use options::{BusyPoll, Options, Statistics, XskError};
 pub use queue::Places;
 pub use socket::{QueueSocket, Wake};
 pub use umem::{FRAME_LEN, Frame};
+
+/// What an answer may need of the link, in bytes: there is no stack that would fragment it.
+pub const MIN_MTU: u32 = 1500;

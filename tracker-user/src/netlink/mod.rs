@@ -3,6 +3,8 @@
 //!
 //! Only requests that read; whatever changes the host has no place here.
 
+pub(crate) mod ethtool;
+
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
 };
@@ -21,7 +23,7 @@ const RECEIVE_BYTES: usize = 64 * 1024;
 
 /// Whether one object is asked for or all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(crate) enum Extent {
     /// One answer, of one object.
     One,
     /// An answer for each object (`NLM_F_DUMP`).
@@ -30,16 +32,16 @@ pub(super) enum Extent {
 
 /// Attributes on their way out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Request(Vec<u8>);
+pub(crate) struct Request(Vec<u8>);
 
 impl Request {
     /// With a fixed header in front, such as `struct ifinfomsg`.
-    pub(super) fn headed(header: &[u8]) -> Self {
+    pub(crate) fn headed(header: &[u8]) -> Self {
         Self(header.to_vec())
     }
 
     /// Adds an attribute.
-    pub(super) fn with(mut self, kind: u16, value: &[u8]) -> Self {
+    pub(crate) fn with(mut self, kind: u16, value: &[u8]) -> Self {
         let len = (SMALL_HEADER_LEN + value.len()) as u16;
         self.0.extend(len.to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
@@ -49,13 +51,13 @@ impl Request {
     }
 
     /// Adds an attribute that holds others.
-    pub(super) fn with_nested(self, kind: u16, inner: &Self) -> Self {
+    pub(crate) fn with_nested(self, kind: u16, inner: &Self) -> Self {
         self.with(kind | NESTED, &inner.0)
     }
 }
 
 /// Type and value of each attribute; stops at the first that is not whole.
-pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let (header, _) = bytes.split_first_chunk::<SMALL_HEADER_LEN>()?;
         let len = usize::from(u16::from_ne_bytes([header[0], header[1]]));
@@ -68,33 +70,33 @@ pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
 }
 
 /// The value of the first attribute of a type.
-pub(super) fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(crate) fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
 /// A value as a 32-bit number.
-pub(super) fn number(value: &[u8]) -> Option<u32> {
+pub(crate) fn number(value: &[u8]) -> Option<u32> {
     value.try_into().ok().map(u32::from_ne_bytes)
 }
 
 /// A value as a 64-bit number.
-pub(super) fn long_number(value: &[u8]) -> Option<u64> {
+pub(crate) fn long_number(value: &[u8]) -> Option<u64> {
     value.try_into().ok().map(u64::from_ne_bytes)
 }
 
 /// A value as text, without the zero at its end.
-pub(super) fn text(value: &[u8]) -> String {
+pub(crate) fn text(value: &[u8]) -> String {
     let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
 }
 
 /// A socket of one netlink protocol.
 #[derive(Debug)]
-pub(super) struct Netlink(OwnedFd);
+pub(crate) struct Netlink(OwnedFd);
 
 impl Netlink {
     /// The protocol of interfaces, rtnetlink(7).
-    pub(super) fn route() -> Result<Self> {
+    pub(crate) fn route() -> Result<Self> {
         Self::open(SockProtocol::NetlinkRoute)
     }
 
@@ -106,7 +108,7 @@ impl Netlink {
     ///
     /// # Errors
     /// Those of the socket, and the one with which the kernel answers.
-    pub(super) fn ask(&self, kind: u16, extent: Extent, request: &Request) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn ask(&self, kind: u16, extent: Extent, request: &Request) -> Result<Vec<Vec<u8>>> {
         let flags = match extent {
             Extent::One => libc::NLM_F_REQUEST,
             Extent::All => libc::NLM_F_REQUEST | libc::NLM_F_DUMP,
@@ -159,7 +161,7 @@ fn refusal(body: &[u8]) -> Result<()> {
 
 /// One family of generic netlink.
 #[derive(Debug)]
-pub(super) struct GenericFamily {
+pub(crate) struct GenericFamily {
     netlink: Netlink,
     id: u16,
 }
@@ -169,7 +171,7 @@ impl GenericFamily {
     ///
     /// # Errors
     /// `ENOENT` where this kernel does not have it.
-    pub(super) fn named(name: &str) -> Result<Self> {
+    pub(crate) fn named(name: &str) -> Result<Self> {
         /// `nlctrl`: the family that knows the others; its version.
         const CONTROL_VERSION: u8 = 2;
         let netlink = Netlink::open(SockProtocol::NetlinkGeneric)?;
@@ -188,7 +190,7 @@ impl GenericFamily {
     ///
     /// # Errors
     /// Those of [`Netlink::ask`].
-    pub(super) fn ask(&self, command: u8, extent: Extent, request: &Request) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn ask(&self, command: u8, extent: Extent, request: &Request) -> Result<Vec<Vec<u8>>> {
         let mut headed = Request::headed(&[command, 1, 0, 0]);
         headed.0.extend(&request.0);
         let answers = self.netlink.ask(self.id, extent, &headed)?;
