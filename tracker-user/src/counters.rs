@@ -2,18 +2,21 @@
 
 mod announces;
 mod busy_networks;
+mod xsk;
 
 pub use announces::{AnnounceCounters, AnnounceFigures, Noted, PEERS_WANTED, RENEWED_MINUTES, Which};
 pub use busy_networks::{BusyNetworks, Network};
+pub use xsk::{InterfaceCounters, QueueCounters, XskCounters, XskEvent, XskNews};
 
 use crate::clock::Now;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracker_common::abi::Counter;
 use tracker_common::verdict::Verdict;
+use xsk::XskRegister;
 
 /// How a request over HTTP ended: one per request, and each the index of its counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,54 +150,6 @@ pub struct UdpCounters {
     pub announces: AnnounceCounters,
 }
 
-/// What befalls one AF_XDP socket beside its packets: one count per event, and each event the index of its counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum XskEvent {
-    /// An answer was given up because the transmit ring was full.
-    TransmitRingFull,
-    /// The kernel had no room for more packets at the moment; they went out later.
-    SentLater,
-    /// A wake-up found the interface down.
-    InterfaceDown,
-    /// The kernel dropped a packet for another reason than a full ring.
-    ReceiveDropped,
-    /// The kernel dropped a packet because the receive ring was full.
-    ReceiveRingFull,
-    /// The kernel found no frame for a packet.
-    FillRingEmpty,
-    /// The kernel refused an entry of the fill ring or of the transmit ring.
-    InvalidEntry,
-}
-
-impl XskEvent {
-    /// Every event, in the order of the counters.
-    pub const ALL: [XskEvent; 7] = [
-        Self::TransmitRingFull,
-        Self::SentLater,
-        Self::InterfaceDown,
-        Self::ReceiveDropped,
-        Self::ReceiveRingFull,
-        Self::FillRingEmpty,
-        Self::InvalidEntry,
-    ];
-
-    /// The name under which the counter is published.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TransmitRingFull => "transmit_ring_full",
-            Self::SentLater => "sent_later",
-            Self::InterfaceDown => "interface_down",
-            Self::ReceiveDropped => "receive_dropped",
-            Self::ReceiveRingFull => "receive_ring_full",
-            Self::FillRingEmpty => "fill_ring_empty",
-            Self::InvalidEntry => "invalid_entry",
-        }
-    }
-}
-
-/// The events of one AF_XDP socket, by [`XskEvent`].
-pub type XskCounters = CounterSet<{ XskEvent::ALL.len() }>;
-
 /// The HTTP requests of one worker.
 #[derive(Debug, Default)]
 pub struct HttpCounters {
@@ -212,23 +167,8 @@ pub struct Counters {
     udp: Vec<Arc<UdpCounters>>,
     http: Vec<Arc<HttpCounters>>,
     kernel: ArcSwapOption<Vec<Counter>>,
-    /// Only locked where a queue comes or somebody looks: their threads have counters of their own.
-    queues: Mutex<Vec<QueueCounters>>,
-}
-
-/// The counters of one receive queue that AF_XDP serves.
-#[derive(Clone, Debug)]
-pub struct QueueCounters {
-    /// The name of its interface.
-    pub interface: String,
-    /// Its number.
-    pub queue: u32,
-    /// Whether the card writes into the tracker's memory.
-    pub is_zero_copy: bool,
-    /// Its packets.
-    pub packets: Arc<UdpCounters>,
-    /// What befell its socket.
-    pub events: Arc<XskCounters>,
+    /// Only locked where a queue comes or goes or somebody looks: their threads have counters of their own.
+    xsk: Mutex<XskRegister>,
 }
 
 impl Counters {
@@ -238,28 +178,28 @@ impl Counters {
             udp: (0..udp_workers).map(|_| Arc::default()).collect(),
             http: (0..http_workers).map(|_| Arc::default()).collect(),
             kernel: ArcSwapOption::empty(),
-            queues: Mutex::default(),
+            xsk: Mutex::default(),
         }
     }
 
-    /// Counters for a receive queue that AF_XDP serves from now on; those that it had, if it was served before.
-    pub fn of_queue(&self, interface: &str, queue: u32, is_zero_copy: bool) -> QueueCounters {
-        let mut queues = self.queues.lock();
-        if let Some(known) =
-            queues.iter_mut().find(|known| known.interface == interface && known.queue == queue)
-        {
-            known.is_zero_copy = is_zero_copy;
-            return known.clone();
-        }
-        let (packets, events) = (Arc::default(), Arc::default());
-        let new = QueueCounters { interface: interface.to_owned(), queue, is_zero_copy, packets, events };
-        queues.push(new.clone());
-        new
+    /// Counts what became of an interface that AF_XDP serves, or of a queue of it.
+    pub fn count_xsk(&self, interface: &str, news: XskNews) {
+        self.xsk.lock().count(interface, news);
     }
 
-    /// The receive queues that AF_XDP serves or has served.
+    /// The counters of a receive queue that AF_XDP serves; those that it had, if it was served before.
+    pub fn of_queue(&self, interface: &str, queue: u32) -> QueueCounters {
+        self.xsk.lock().queue(interface, queue).clone()
+    }
+
+    /// The receive queues that AF_XDP serves, has served, or should, by interface and number.
     pub fn queues(&self) -> Vec<QueueCounters> {
-        self.queues.lock().clone()
+        self.xsk.lock().queues().cloned().collect()
+    }
+
+    /// The interfaces that AF_XDP serves or has served, by their names.
+    pub fn xsk_interfaces(&self) -> BTreeMap<String, InterfaceCounters> {
+        self.xsk.lock().interfaces().clone()
     }
 
     /// The sets of the UDP workers, in the order of their numbers.
@@ -283,7 +223,7 @@ impl Counters {
     }
 
     fn sum_of_udp(&self, count: impl Fn(&UdpCounters) -> u64) -> u64 {
-        let of_queues: u64 = self.queues.lock().iter().map(|queue| count(&queue.packets)).sum();
+        let of_queues: u64 = self.xsk.lock().queues().map(|queue| count(&queue.packets)).sum();
         self.udp.iter().map(|set| count(set)).sum::<u64>() + of_queues
     }
 

@@ -7,10 +7,11 @@ use crate::config::Command;
 use crate::config::types::{Config, Mode, Transport, XskConfig};
 use crate::control::socket::{self, ControlSocket, Desk};
 use crate::control::watchdog::{self, Watchdog};
-use crate::control::{self, Control, End, KeptKeys, Kernel, Lists, Signals, StateKeeper, keys};
+use crate::control::{
+    self, Control, Crew, End, KeptKeys, Kernel, Lists, QueueThreads, Signals, StateKeeper, keys,
+};
 use crate::counters::Counters;
 use crate::http;
-use crate::ingress::xdp::OpenedQueue;
 use crate::inherited::Inherited;
 use crate::notify::{Notifier, State};
 use crate::privileges::{self, Keeps};
@@ -24,7 +25,7 @@ use crate::workers::Workers;
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use nix::sched::{CpuSet, sched_getaffinity};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -54,6 +55,7 @@ struct Opened {
 /// Where it cannot start as it was told to, or a worker ends by itself.
 pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
     raise_descriptor_limit();
+    raise_locked_memory_limit(config.xdp.mode);
     let notifier = Arc::new(Notifier::from_environment());
     let mut inherited = Inherited::from_environment()?;
     let bound = Bound::bind(config, &mut inherited)?;
@@ -93,14 +95,10 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
     serve_operators(control_socket.as_ref(), desk)?;
     announce_readiness(&notifier, config, &bound.addresses);
 
-    let cores = xsk_cores(&config.xsk)?;
-    let mut serve_queue = |opened: OpenedQueue| {
-        let name = opened.interface.clone();
-        if let Err(error) = workers.start_xsk(opened, handler(config, &tracker, &keys), &counters, &cores) {
-            log::error!("packets of {name} come through UDP sockets: {error:#}");
-        }
-    };
-    let control = Control {
+    let queue_handler = || handler(config, &tracker, &keys);
+    let crew = Crew { handler: &queue_handler, counters: &counters, pulses: &pulses };
+    let queue_threads = QueueThreads::new(crew, xsk_cores(&config.xsk)?);
+    let mut control = Control {
         config,
         reread,
         tracker: &tracker,
@@ -110,14 +108,14 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
         lists,
         service: &service,
         orders: ordered,
-        watchdog: Watchdog::new(Arc::clone(&notifier), pulses),
+        watchdog: Watchdog::new(Arc::clone(&notifier), Arc::clone(&pulses)),
         notifier: Arc::clone(&notifier),
         kept_keys,
-        serve_queue: &mut serve_queue,
+        queue_threads,
     };
     let end = control.run(signals, lost_workers).await;
     stopping(&notifier, &end);
-    let stopped = workers.stop().and(state.stop());
+    let stopped = workers.stop().and(control.queue_threads.stop()).and(state.stop());
     match end {
         End::Asked(_) | End::Drained => stopped,
         End::WorkerLost(name) => stopped.and_then(|()| bail!("worker {name} ended by itself")),
@@ -150,6 +148,21 @@ fn raise_descriptor_limit() {
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
     if let Err(error) = raised {
         log::warn!("the limit of open files stays where it is: {error}");
+    }
+}
+
+/// The frames of an AF_XDP socket are locked memory, and a socket that is opened after root has been given up is charged
+/// for it. Root alone may raise the limit beyond what the administrator allows.
+fn raise_locked_memory_limit(mode: Mode) {
+    if !matches!(mode, Mode::Auto | Mode::Xsk) {
+        return;
+    }
+    let raised = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).or_else(|_| {
+        getrlimit(Resource::RLIMIT_MEMLOCK)
+            .and_then(|(_, most)| setrlimit(Resource::RLIMIT_MEMLOCK, most, most))
+    });
+    if let Err(error) = raised {
+        log::warn!("the limit of locked memory stays where it is: {error}");
     }
 }
 

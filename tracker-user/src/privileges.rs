@@ -45,7 +45,8 @@ pub enum Keeps {
     /// What it takes to attach the XDP program to an interface that comes later, or comes back: `CAP_NET_ADMIN` and
     /// `CAP_BPF` (Linux 5.8).
     NetworkAdministration,
-    /// The same, and what it takes to open an AF_XDP socket there: `CAP_NET_RAW`.
+    /// The same, and what it takes to open an AF_XDP socket there: `CAP_NET_RAW`, and `CAP_IPC_LOCK` where it is there to
+    /// be kept, since the frames of a socket are locked memory.
     NetworkAdministrationAndRaw,
 }
 
@@ -54,9 +55,12 @@ impl Keeps {
         let kept: &[_] = match self {
             Self::Nothing => &[],
             Self::NetworkAdministration => &[Capability::CAP_NET_ADMIN, Capability::CAP_BPF],
-            Self::NetworkAdministrationAndRaw => {
-                &[Capability::CAP_NET_ADMIN, Capability::CAP_BPF, Capability::CAP_NET_RAW]
-            }
+            Self::NetworkAdministrationAndRaw => &[
+                Capability::CAP_NET_ADMIN,
+                Capability::CAP_BPF,
+                Capability::CAP_NET_RAW,
+                Capability::CAP_IPC_LOCK,
+            ],
         };
         kept.iter().copied().collect()
     }
@@ -93,8 +97,13 @@ pub fn give_up(config: &TrackerConfig, keeps: Keeps) -> Result<(), PrivilegeErro
 
 /// Of all that changing the user has left permitted, keeps these and drops the rest.
 fn keep(kept: &HashSet<Capability>) -> Result<(), CapsError> {
-    caps::set(None, CapSet::Permitted, kept)?;
-    caps::set(None, CapSet::Effective, kept)?;
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    // Without it, the limit of locked memory counts.
+    let can_be_done_without = |capability: &Capability| *capability == Capability::CAP_IPC_LOCK;
+    let mut kept = kept.clone();
+    kept.retain(|capability| permitted.contains(capability) || !can_be_done_without(capability));
+    caps::set(None, CapSet::Permitted, &kept)?;
+    caps::set(None, CapSet::Effective, &kept)?;
     caps::securebits::set_keepcaps(false)
 }
 

@@ -1,14 +1,12 @@
-//! The threads that serve: started with their sockets, watched for their end, stopped and waited for.
+//! The threads that serve: started with their sockets, watched for their end, stopped and waited for. Those of AF_XDP come and
+//! go with their queues: `control` looks after them.
 
 use crate::counters::Counters;
 use crate::http;
-use crate::ingress::xdp::OpenedQueue;
-use crate::ingress::{Ended, SocketWorker, XskWorker};
+use crate::ingress::SocketWorker;
 use crate::pulse::Pulses;
 use crate::udp::Handler;
 use anyhow::{Context, Result, bail};
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -23,8 +21,6 @@ pub(crate) struct Workers {
     udp_stops: Vec<UnixStream>,
     http_stop: watch::Sender<bool>,
     lost: UnboundedSender<String>,
-    /// Threads of AF_XDP so far: each goes to the next core.
-    xsk_started: usize,
     pulses: Arc<Pulses>,
 }
 
@@ -32,7 +28,7 @@ impl Workers {
     /// None yet. `lost` hears the names of workers that end by themselves, `pulses` has their signs of life.
     pub(crate) fn new(lost: UnboundedSender<String>, pulses: Arc<Pulses>) -> Self {
         let http_stop = watch::Sender::new(false);
-        Self { threads: Vec::new(), udp_stops: Vec::new(), http_stop, lost, xsk_started: 0, pulses }
+        Self { threads: Vec::new(), udp_stops: Vec::new(), http_stop, lost, pulses }
     }
 
     /// Starts a thread for each set of sockets.
@@ -47,37 +43,9 @@ impl Workers {
             let name = format!("udp-{number}");
             let worker = SocketWorker::new(sockets, handler(), Arc::clone(counters));
             let worker = worker.with_pulse(self.pulses.of(&name));
-            self.start(name, move || worker.run(&stop).map(|()| Ended::Asked))?;
+            self.start(name, move || worker.run(&stop))?;
             self.udp_stops.push(our_end);
         }
-        Ok(())
-    }
-
-    /// Starts a thread for one receive queue, on the core whose turn it is.
-    pub(crate) fn start_xsk(
-        &mut self,
-        opened: OpenedQueue,
-        handler: Handler,
-        counters: &Counters,
-        cores: &[usize],
-    ) -> Result<()> {
-        let OpenedQueue { interface, socket } = opened;
-        let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;
-        let set = counters.of_queue(&interface, socket.number(), socket.is_zero_copy());
-        let name = format!("xsk-{interface}-{}", socket.number());
-        let core = cores.get(self.xsk_started % cores.len().max(1)).copied();
-        let worker = XskWorker::new(socket, handler, set.packets, set.events);
-        let worker = worker.with_pulse(self.pulses.of(&name));
-        self.start(name, move || {
-            pin_to(core);
-            let ended = worker.run(&stop)?;
-            if ended == Ended::InterfaceGone {
-                log::warn!("the AF_XDP socket of {interface} is gone with its interface");
-            }
-            Ok(ended)
-        })?;
-        self.udp_stops.push(our_end);
-        self.xsk_started += 1;
         Ok(())
     }
 
@@ -97,7 +65,7 @@ impl Workers {
                 stop: self.http_stop.subscribe(),
                 pulse: self.pulses.of(&name),
             };
-            self.start(name, || http::run_worker(settings).map(|()| Ended::Asked))?;
+            self.start(name, || http::run_worker(settings))?;
         }
         Ok(())
     }
@@ -105,14 +73,13 @@ impl Workers {
     fn start(
         &mut self,
         name: String,
-        work: impl FnOnce() -> std::io::Result<Ended> + Send + 'static,
+        work: impl FnOnce() -> std::io::Result<()> + Send + 'static,
     ) -> Result<()> {
-        let report = ReportEnd { name: name.clone(), lost: self.lost.clone(), is_loss: true };
+        let report = ReportEnd { name: name.clone(), lost: self.lost.clone() };
         let guarded = move || {
             // Whole, so that it is dropped with the thread.
-            let mut report = report;
-            report.is_loss = work()? == Ended::Asked;
-            Ok(())
+            let _report = report;
+            work()
         };
         let thread = thread::Builder::new().name(name.clone()).spawn(guarded);
         self.threads.push((name, thread.context("cannot start a thread")?));
@@ -134,27 +101,15 @@ impl Workers {
     }
 }
 
-/// Keeps this thread on a core, next to the queue that it serves. One that cannot be had is no reason not to serve.
-fn pin_to(core: Option<usize>) {
-    let mut cores = CpuSet::new();
-    let pinned = core.map(|core| cores.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &cores)));
-    if let Some(Err(error)) = pinned {
-        log::warn!("a thread of AF_XDP cannot be kept on core {}: {error}", core.unwrap_or_default());
-    }
-}
-
-/// Reports a worker's end however it comes, a panic too, unless it went with its interface.
+/// Reports a worker's end however it comes, a panic too.
 struct ReportEnd {
     name: String,
     lost: UnboundedSender<String>,
-    is_loss: bool,
 }
 
 impl Drop for ReportEnd {
     fn drop(&mut self) {
-        if self.is_loss {
-            // During a stop nobody asks any more.
-            let _ = self.lost.send(std::mem::take(&mut self.name));
-        }
+        // During a stop nobody asks any more.
+        let _ = self.lost.send(std::mem::take(&mut self.name));
     }
 }

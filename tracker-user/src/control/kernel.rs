@@ -4,7 +4,7 @@
 use crate::clock::Now;
 use crate::config::types::{Config, Mode, Transport};
 use crate::counters::Counters;
-use crate::ingress::xdp::{ChangeWatch, Insistence, OpenedQueue, Xdp, XdpError};
+use crate::ingress::xdp::{ChangeWatch, Insistence, OpenedQueue, QueueEnd, SocketId, Xdp, XdpError};
 use anyhow::Result;
 use std::net::SocketAddr;
 use tokio::io::Interest;
@@ -79,7 +79,7 @@ impl Kernel {
         let attached = xdp
             .deny(&config.access.deny)
             .and_then(|()| if config.xdp.pin { xdp.pin_keys() } else { Ok(()) })
-            .and_then(|()| xdp.refresh(insistence(config)))
+            .and_then(|()| xdp.refresh(insistence(config), Now::read()))
             .and_then(|()| xdp.require_all());
         match attached {
             Ok(()) => {
@@ -110,6 +110,31 @@ impl Kernel {
     /// AF_XDP sockets that have been opened since the last call, each for a thread of its own.
     pub fn take_opened_queues(&mut self) -> Vec<OpenedQueue> {
         self.running.as_mut().map(|running| running.xdp.take_opened_queues()).unwrap_or_default()
+    }
+
+    /// AF_XDP sockets that are to be closed since the last call.
+    pub(super) fn take_closing_queues(&mut self) -> Vec<SocketId> {
+        self.running.as_mut().map(|running| running.xdp.take_closing_queues()).unwrap_or_default()
+    }
+
+    /// Takes note that an AF_XDP socket is closed.
+    pub(super) fn queue_ended(&mut self, id: SocketId, end: QueueEnd) {
+        if let Some(Running { xdp, .. }) = &mut self.running {
+            xdp.queue_ended(id, end, Now::read());
+        }
+    }
+
+    /// Whether [`Self::refresh`] would find a queue for AF_XDP.
+    pub(super) fn is_queue_due(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.xdp.is_queue_due(Now::read()))
+    }
+
+    /// Counts what has become of interfaces and queues under AF_XDP.
+    pub(super) fn count_queue_news(&mut self, counters: &Counters) {
+        let Some(Running { xdp, .. }) = &mut self.running else { return };
+        for (interface, news) in xdp.take_queue_news() {
+            counters.count_xsk(&interface, news);
+        }
     }
 
     /// A sign of life to the program, and its counters to the statistics.
@@ -167,7 +192,7 @@ impl Kernel {
     pub(super) fn refresh(&mut self) {
         let Some(Running { xdp, .. }) = &mut self.running else { return };
         // An interface that comes later is served as well as can be: the daemon does not end for it.
-        if let Err(error) = xdp.refresh(Insistence::BestEffort) {
+        if let Err(error) = xdp.refresh(Insistence::BestEffort, Now::read()) {
             log::warn!("the XDP program could not follow a change of interfaces: {error}");
         }
     }
@@ -179,13 +204,14 @@ impl Kernel {
         xdp.answer_no_connects();
     }
 
-    /// Takes over budgets and denied networks.
+    /// Takes over budgets, denied networks, and how many queues AF_XDP serves.
     pub(super) fn adjust(&mut self, config: &Config) {
         let Some(Running { xdp, is_draining, .. }) = &mut self.running else { return };
         xdp.set_budgets(&config.xdp);
         if *is_draining {
             xdp.answer_no_connects();
         }
+        xdp.set_queues(config.xsk.queues);
         if let Err(error) = xdp.deny(&config.access.deny) {
             log::error!("denied networks are dropped by the daemon, but not by the XDP program: {error}");
         }

@@ -6,6 +6,7 @@ mod kept_keys;
 mod kernel;
 pub mod keys;
 mod lists;
+mod queue_threads;
 pub mod socket;
 pub mod state;
 mod sweeper;
@@ -14,6 +15,7 @@ pub mod watchdog;
 pub use kept_keys::KeptKeys;
 pub use kernel::Kernel;
 pub use lists::{Lists, Wanted};
+pub use queue_threads::{Crew, QueueThreads};
 pub use state::StateKeeper;
 
 use crate::access_list::AccessList;
@@ -22,7 +24,7 @@ use crate::config::Command;
 use crate::config::types::Config;
 use crate::counters::Counters;
 use crate::http;
-use crate::ingress::xdp::OpenedQueue;
+use crate::ingress::xdp::QueueEnd;
 use crate::notify::{Notifier, State};
 use crate::tracker::Tracker;
 use crate::udp::SharedKeys;
@@ -86,8 +88,8 @@ pub struct Control<'a> {
     pub keys: &'a SharedKeys,
     /// The XDP program, where there is one.
     pub kernel: Kernel,
-    /// Starts a thread for an AF_XDP socket that has come with an interface.
-    pub serve_queue: &'a mut dyn FnMut(OpenedQueue),
+    /// The threads of AF_XDP.
+    pub queue_threads: QueueThreads<'a>,
     /// The lists of torrents.
     pub lists: Arc<Lists>,
     /// What is served over HTTP: a drain waits for it.
@@ -104,13 +106,13 @@ pub struct Control<'a> {
 
 impl Control<'_> {
     /// Runs until the daemon shall end, and says why. `lost_workers` hears the names of workers that end.
-    pub async fn run(mut self, mut signals: Signals, mut lost_workers: UnboundedReceiver<String>) -> End {
+    pub async fn run(&mut self, mut signals: Signals, mut lost_workers: UnboundedReceiver<String>) -> End {
         let rotation_period =
             Duration::from_secs(u64::from(self.config.udp.connection_id_rotation_secs.max(1)));
         let mut rotation = interval_at(Instant::now() + rotation_period, rotation_period);
         let mut heartbeat = interval(HEARTBEAT);
         self.kernel.watch();
-        self.serve_opened_queues();
+        self.follow_queues();
         let mut drain = None;
         let mut looks = self.watchdog.looks();
         let mut sweeper = Sweeper::new(self.config.tracker.peer_timeout_secs);
@@ -124,8 +126,12 @@ impl Control<'_> {
                 Some(worker) = lost_workers.recv() => return End::WorkerLost(worker),
                 () = watchdog::next(&mut looks) => self.watchdog.look(),
                 _ = rotation.tick() => self.rotate(),
-                _ = heartbeat.tick() => self.kernel.beat(self.counters),
+                _ = heartbeat.tick() => self.beat(),
                 () = self.kernel.host_changed() => self.follow_host(),
+                ended = self.queue_threads.next_end() => match ended {
+                    Ok((id, end)) => self.kernel.queue_ended(id, end),
+                    Err(worker) => return End::WorkerLost(worker),
+                },
                 () = sweeper.next_turn() => sweeper.sweep_shard(self.tracker.store(), Now::read()),
             }
         }
@@ -149,13 +155,32 @@ impl Control<'_> {
         }
     }
 
-    fn follow_host(&mut self) {
-        self.kernel.refresh();
-        self.serve_opened_queues();
+    fn beat(&mut self) {
+        self.kernel.beat(self.counters);
+        if self.kernel.is_queue_due() {
+            self.follow_host();
+        }
+        self.kernel.count_queue_news(self.counters);
     }
 
-    fn serve_opened_queues(&mut self) {
-        self.kernel.take_opened_queues().into_iter().for_each(&mut *self.serve_queue);
+    fn follow_host(&mut self) {
+        self.kernel.refresh();
+        self.follow_queues();
+    }
+
+    /// Starts and stops threads of AF_XDP with the queues that have come and gone.
+    fn follow_queues(&mut self) {
+        for id in self.kernel.take_closing_queues() {
+            self.queue_threads.close(id);
+        }
+        for opened in self.kernel.take_opened_queues() {
+            let (id, interface) = (opened.id, opened.interface.clone());
+            if let Err(error) = self.queue_threads.serve(opened) {
+                log::error!("packets of {interface} come through UDP sockets: {error:#}");
+                self.kernel.queue_ended(id, QueueEnd::Failed);
+            }
+        }
+        self.kernel.count_queue_news(self.counters);
     }
 
     fn rotate(&self) {
@@ -192,9 +217,11 @@ impl Control<'_> {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));
                 self.tracker.set_access(AccessList::of(&config.access));
                 self.kernel.adjust(&config);
+                self.follow_queues();
                 let lists = self.lists.reload(Some(&config.access));
                 log::info!(
-                    "reloaded access.deny, access.clients_deny, the lists and the budgets under xdp; other keys need a restart"
+                    "reloaded access.deny, access.clients_deny, the lists, the budgets under xdp and xsk.queues; other keys \
+                     need a restart"
                 );
                 Reloaded { configuration: Ok(()), lists }
             }

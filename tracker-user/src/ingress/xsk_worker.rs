@@ -22,6 +22,8 @@ const BATCHES_IN_A_ROW: u32 = 1024;
 const IDLE_POLLS: u32 = 256;
 /// Milliseconds after which a sleeping thread looks whether its interface is still there: nothing else says so.
 const LOOK_AFTER_MS: u16 = 1000;
+/// Milliseconds after which the kernel is asked again to send what it had no room for.
+const SEND_AFTER_MS: u16 = 1;
 
 /// Why a worker has ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,8 @@ struct Server {
     counters: Arc<UdpCounters>,
     events: Arc<XskCounters>,
     batch: Batch,
+    /// Whether packets wait to be sent for which the kernel had no room.
+    has_unsent: bool,
     /// Whole seconds in which the kernel's own counters were last read.
     counted_at_secs: u32,
 }
@@ -71,10 +75,9 @@ impl XskWorker {
             request: Box::new([0; FRAME_LEN]),
         };
         let handler = handler.counting_in(Arc::clone(&counters));
-        Self {
-            server: Server { socket, handler, counters, events, batch, counted_at_secs: 0 },
-            pulse: Pulse::default(),
-        }
+        let server =
+            Server { socket, handler, counters, events, batch, has_unsent: false, counted_at_secs: 0 };
+        Self { server, pulse: Pulse::default() }
     }
 
     /// The same worker, which gives signs of life.
@@ -95,7 +98,11 @@ impl XskWorker {
         };
         loop {
             pulse.beat();
-            let timeout = if server.serve_until_empty()? { look_after } else { PollTimeout::ZERO };
+            let timeout = match server.serve_until_empty()? {
+                false => PollTimeout::ZERO,
+                true if server.has_unsent => SEND_AFTER_MS.into(),
+                true => look_after,
+            };
             let watched = |fd| PollFd::new(fd, PollFlags::POLLIN);
             let mut fds = [watched(stop.as_fd()), watched(server.socket.as_fd())];
             match poll(&mut fds, timeout) {
@@ -144,7 +151,9 @@ impl Server {
             self.parse();
             self.answer(Now::read());
         }
-        match self.socket.wake()? {
+        let wake = self.socket.wake()?;
+        self.has_unsent = wake == Wake::Later;
+        match wake {
             Wake::Done => {}
             Wake::Later => self.events.add(XskEvent::SentLater as usize, 1),
             Wake::Down => self.events.add(XskEvent::InterfaceDown as usize, 1),
@@ -203,6 +212,8 @@ impl Server {
             return;
         }
         self.counted_at_secs = now.seconds();
+        self.events.set(XskEvent::TransmitDropped as usize, self.socket.dropped());
+        self.events.set(XskEvent::WakeUp as usize, self.socket.wake_ups());
         let Ok(counted) = self.socket.statistics() else { return };
         for (event, count) in [
             (XskEvent::ReceiveDropped, counted.receive_dropped),

@@ -3,7 +3,7 @@
 use super::Mode;
 use super::figures::Figures;
 use super::networks::NetworkTable;
-use crate::counters::{AnnounceFigures, HttpVerdict, QueueCounters, Which, XskEvent};
+use crate::counters::{AnnounceFigures, HttpVerdict, InterfaceCounters, QueueCounters, Which, XskEvent};
 use crate::http::Service;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -122,9 +122,12 @@ struct Everything<'a> {
     /// What the XDP program has counted; absent where none runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     xdp: Option<BTreeMap<&'static str, KernelCounter>>,
-    /// The receive queues that AF_XDP serves or has served.
+    /// The receive queues that AF_XDP serves, has served, or should.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     xsk: Vec<Queue>,
+    /// Their interfaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    xsk_interfaces: Vec<Interface>,
 }
 
 /// One receive queue, with what befell its socket.
@@ -133,11 +136,26 @@ struct Queue {
     interface: String,
     queue: u32,
     zero_copy: bool,
+    /// Else UDP sockets serve it.
+    open: bool,
+    opened: u64,
+    not_opened: u64,
+    failed: u64,
     announce_answered: u64,
     scrape_answered: u64,
     unsent: u64,
     #[serde(flatten)]
     events: BTreeMap<&'static str, u64>,
+}
+
+/// One interface whose queues AF_XDP serves.
+#[derive(Serialize)]
+struct Interface {
+    interface: String,
+    queues: u32,
+    queues_changed: u64,
+    went_down: u64,
+    went_away: u64,
 }
 
 /// Full scrapes that run and that have ended; the bytes are those of the latter.
@@ -177,6 +195,7 @@ impl<'a> Everything<'a> {
             udp_unsent: service.counters.udp_unsent(),
             xdp: service.counters.kernel().map(|counters| kernel_verdicts(&counters)),
             xsk: service.counters.queues().into_iter().map(Queue::of).collect(),
+            xsk_interfaces: service.counters.xsk_interfaces().into_iter().map(Interface::of).collect(),
             udp: service,
             http: service,
             full_scrapes: FullScrapeFigures { running, whole, cut_off, bytes },
@@ -186,17 +205,28 @@ impl<'a> Everything<'a> {
 
 impl Queue {
     fn of(counters: QueueCounters) -> Self {
-        let QueueCounters { interface, queue, is_zero_copy, packets, events } = counters;
+        let QueueCounters { interface, queue, is_zero_copy, is_open, packets, events, .. } = counters;
         let answered = |verdict: Verdict| packets.verdicts.get(verdict.index());
         Self {
             interface,
             queue,
             zero_copy: is_zero_copy,
+            open: is_open,
+            opened: counters.opened,
+            not_opened: counters.not_opened,
+            failed: counters.failed,
             announce_answered: answered(Verdict::AnnounceAnswered),
             scrape_answered: answered(Verdict::ScrapeAnswered),
             unsent: packets.unsent.get(0),
             events: XskEvent::ALL.iter().map(|event| (event.name(), events.get(*event as usize))).collect(),
         }
+    }
+}
+
+impl Interface {
+    fn of((interface, counters): (String, InterfaceCounters)) -> Self {
+        let InterfaceCounters { queues, queues_changed, went_down, went_away } = counters;
+        Self { interface, queues, queues_changed, went_down, went_away }
     }
 }
 

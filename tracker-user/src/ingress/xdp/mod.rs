@@ -4,22 +4,24 @@
 //! this module, but for the sign of life that it needs every few seconds.
 
 mod attach;
+mod back_off;
 mod control_map;
 mod interfaces;
 mod link_info;
 mod listeners;
 mod object;
+mod queues;
 mod xsks;
 
 pub use attach::AttachError;
 pub use interfaces::ChangeWatch;
 pub use object::ObjectError;
-pub use xsks::OpenedQueue;
+pub use xsks::{InterfaceNews, OpenedQueue, QueueEnd, SocketId};
 
 use crate::clock::Now;
 use crate::config::types::{Config, Mode, Transport, XdpConfig};
 use crate::ingress::xsk::XskError;
-use attach::{Attached, PIN_DIRECTORY, Pin, Place, attach};
+use attach::{Attached, PIN_DIRECTORY, Pin, attach};
 use aya::maps::lpm_trie::Key as Prefix;
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, PerCpuArray};
 use aya::programs::Xdp as Program;
@@ -277,24 +279,20 @@ impl Xdp {
     ///
     /// # Errors
     /// With [`Insistence::Required`], where an interface that was asked for cannot be had.
-    pub fn refresh(&mut self, insistence: Insistence) -> Result<(), XdpError> {
+    pub fn refresh(&mut self, insistence: Insistence, now: Now) -> Result<(), XdpError> {
         let host = interfaces::list().map_err(|error| XdpError::System("cannot list interfaces", error))?;
         let is_there = |attached: &Attached| {
             host.iter()
                 .any(|now| now.index == attached.interface.index && now.name == attached.interface.name)
         };
-        let mut gone = Vec::new();
         self.attached.retain(|attached| {
             let stays = is_there(attached);
             if !stays {
                 log::warn!("interface {} is gone", attached.interface.name);
-                gone.push(attached.interface.index);
             }
             stays
         });
-        if let Some(xsks) = &mut self.xsks {
-            gone.into_iter().try_for_each(|interface| xsks.forget(interface))?;
-        }
+        self.look_after_interfaces(&host)?;
         let wanted: Vec<&Interface> = host
             .iter()
             .filter(|interface| is_wanted(interface, &self.config.interface, &self.bound))
@@ -304,52 +302,11 @@ impl Xdp {
         for interface in &wanted {
             self.attach_if_new(interface, insistence)?;
         }
-        if self.open_queues(&wanted, insistence)? {
+        if self.open_queues(&wanted, insistence, now)? {
             // Now with the slots of those that have sockets.
             self.publish_listeners(&wanted, &host)?;
         }
         Ok(())
-    }
-
-    /// Whether any receive queue is served by AF_XDP.
-    pub fn has_queues(&self) -> bool {
-        self.xsks.as_ref().is_some_and(Xsks::has_any)
-    }
-
-    /// The AF_XDP sockets that have been opened since the last call.
-    pub fn take_opened_queues(&mut self) -> Vec<OpenedQueue> {
-        self.xsks.as_mut().map(Xsks::take_opened).unwrap_or_default()
-    }
-
-    /// Opens AF_XDP sockets for the queues of these interfaces, as far as they are attached to and have none; returns
-    /// whether AF_XDP is wanted at all.
-    fn open_queues(&mut self, wanted: &[&Interface], insistence: Insistence) -> Result<bool, XdpError> {
-        let Some(xsks) = &mut self.xsks else { return Ok(false) };
-        for interface in wanted {
-            let is_here = |attached: &&Attached| attached.interface.index == interface.index;
-            let Some(attached) = self.attached.iter().find(is_here) else { continue };
-            // Before the stack every packet is copied once more than a socket would: not by itself, but where asked for.
-            if attached.place == Place::Generic && !self.is_xsk_required {
-                continue;
-            }
-            let before = xsks.queues(interface.index);
-            let mtu = link_info::of(interface.index).ok().and_then(|info| info.mtu).unwrap_or(u32::MAX);
-            match xsks.serve(interface, mtu) {
-                Ok(()) if xsks.queues(interface.index) > before => {
-                    let (name, last) = (&interface.name, xsks.queues(interface.index) - 1);
-                    log::info!("AF_XDP on {name}, queues {before} to {last} ({})", xsks.kind_of_last());
-                }
-                Ok(()) => {}
-                Err(error) if insistence == Insistence::BestEffort || !self.is_xsk_required => {
-                    let logged = self.refused.insert(format!("{} AF_XDP", interface.name), error.to_string());
-                    if logged.as_deref() != Some(&error.to_string()) {
-                        log::warn!("{error}; its packets come through UDP sockets");
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
     }
 
     /// Whether every interface that was asked for by name is served, and any at all.

@@ -27,7 +27,7 @@ pub struct Options {
     /// Whether and how the queue is polled by this process.
     pub busy_poll: Option<BusyPoll>,
     /// Packets that one wake-up sends at most, where the kernel copies (`XDP_MAX_TX_SKB_BUDGET`, Linux 6.17; older ones
-    /// send 32). 0: the kernel's own.
+    /// send 32). From 32 to `ring_size`, into which others are forced. 0: the kernel's own.
     pub transmit_budget: u32,
 }
 

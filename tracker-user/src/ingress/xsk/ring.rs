@@ -165,3 +165,6 @@ impl<T: Copy> Consumer<T> {
         self.seen_written.wrapping_sub(self.behind).min(self.parts.size)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

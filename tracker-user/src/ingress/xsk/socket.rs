@@ -11,6 +11,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// `XDP_MAX_TX_SKB_BUDGET` of linux/if_xdp.h, Linux 6.17.
 const MAX_TX_SKB_BUDGET: libc::c_int = 9;
+/// The kernel takes no budget below this one (`TX_BATCH_SIZE` of net/xdp/xsk.c), nor above the size of the ring.
+const MIN_TX_SKB_BUDGET: u32 = 32;
 /// Of asm-generic/socket.h, Linux 5.11.
 const SO_PREFER_BUSY_POLL: libc::c_int = 69;
 const SO_BUSY_POLL_BUDGET: libc::c_int = 70;
@@ -28,6 +30,12 @@ pub struct QueueSocket {
     is_polled: bool,
     interface: u32,
     number: u32,
+    /// Whether the kernel says when it wants to be woken up; else it always does.
+    says_when_to_wake: bool,
+    /// Packets that the driver refused.
+    dropped: u64,
+    /// System calls that asked the kernel to send.
+    wake_ups: u64,
 }
 
 /// What became of a wake-up.
@@ -52,8 +60,12 @@ impl QueueSocket {
                 "the size of a ring is a power of two, and no less than what fills it",
             ));
         }
-        let socket = create()?;
         let failed = |step| move |error| XskError::System { queue: number, step, error };
+        let socket = create().map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => XskError::NotPermitted(error),
+            Some(libc::EAFNOSUPPORT) => XskError::Unsupported(error),
+            _ => failed("there is no AF_XDP socket for it")(error),
+        })?;
         let (umem, frames) = Umem::new(options.ring_size * 2).map_err(XskError::Memory)?;
         register(&socket, &umem).map_err(XskError::Memory)?;
         for ring in
@@ -64,8 +76,9 @@ impl QueueSocket {
         let (rings, mappings) =
             map_rings(&socket, options.ring_size).map_err(failed("cannot map its rings"))?;
         if options.transmit_budget > 0 {
+            let budget = options.transmit_budget.clamp(MIN_TX_SKB_BUDGET, options.ring_size);
             // Not before Linux 6.17; without it, sending takes more wake-ups.
-            let _ = set(&socket, libc::SOL_XDP, MAX_TX_SKB_BUDGET, &options.transmit_budget);
+            let _ = set(&socket, libc::SOL_XDP, MAX_TX_SKB_BUDGET, &budget);
         }
         let mut queue = Queue::new(rings, umem, frames, options.fill);
         queue.turn_over();
@@ -81,6 +94,9 @@ impl QueueSocket {
             is_polled: options.busy_poll.is_some(),
             interface,
             number,
+            says_when_to_wake: options.need_wakeup,
+            dropped: 0,
+            wake_ups: 0,
         })
     }
 
@@ -92,6 +108,16 @@ impl QueueSocket {
     /// The index of the interface.
     pub const fn interface(&self) -> u32 {
         self.interface
+    }
+
+    /// Packets that the driver had no room for and dropped.
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// System calls so far that asked the kernel to send.
+    pub const fn wake_ups(&self) -> u64 {
+        self.wake_ups
     }
 
     /// The number of the queue.
@@ -107,9 +133,11 @@ impl QueueSocket {
         self.queue.rings.transmit.publish();
         // In copy mode one call sends no more than the kernel's budget and says so; a bound, since a card may be stuck.
         for _ in 0..WAKE_CALLS {
-            if !self.queue.rings.transmit.needs_wakeup() || self.queue.rings.transmit.outstanding() == 0 {
+            let transmit = &self.queue.rings.transmit;
+            if (self.says_when_to_wake && !transmit.needs_wakeup()) || transmit.outstanding() == 0 {
                 return Ok(Wake::Done);
             }
+            self.wake_ups += 1;
             // SAFETY: a call without a buffer.
             let sent = unsafe {
                 libc::sendto(
@@ -127,7 +155,9 @@ impl QueueSocket {
             let error = Error::last_os_error();
             match error.raw_os_error() {
                 Some(libc::EAGAIN | libc::EINTR) => {}
-                Some(libc::EBUSY | libc::ENOBUFS) => return Ok(Wake::Later),
+                // The driver has dropped one packet; the next may find room.
+                Some(libc::EBUSY) => self.dropped += 1,
+                Some(libc::ENOBUFS) => return Ok(Wake::Later),
                 Some(libc::ENETDOWN | libc::ENXIO) => return Ok(Wake::Down),
                 _ => return Err(error),
             }
@@ -240,18 +270,14 @@ impl AsFd for QueueSocket {
     }
 }
 
-fn create() -> std::result::Result<OwnedFd, XskError> {
+fn create() -> Result<OwnedFd> {
     // SAFETY: a call without pointers.
     let socket = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
-    if socket >= 0 {
-        // SAFETY: the kernel has just made it for this call, and nobody else knows it.
-        return Ok(unsafe { OwnedFd::from_raw_fd(socket) });
+    if socket < 0 {
+        return Err(Error::last_os_error());
     }
-    let error = Error::last_os_error();
-    Err(match error.kind() {
-        ErrorKind::PermissionDenied => XskError::NotPermitted(error),
-        _ => XskError::Unsupported(error),
-    })
+    // SAFETY: the kernel has just made it for this call, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(socket) })
 }
 
 fn register(socket: &OwnedFd, umem: &Umem) -> Result<()> {

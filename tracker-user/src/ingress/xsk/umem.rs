@@ -30,8 +30,9 @@ impl Mapping {
     /// # Errors
     /// Those of `mmap`.
     pub(super) fn anonymous(len: usize) -> Result<Self> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
-        Self::map(len, flags, -1, 0)
+        // Miri does not know how to have memory at once.
+        let at_once = if cfg!(miri) { 0 } else { libc::MAP_POPULATE };
+        Self::map(len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | at_once, -1, 0)
     }
 
     /// Memory that a descriptor offers at an offset, shared with the kernel.

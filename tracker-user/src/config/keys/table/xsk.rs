@@ -48,7 +48,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "xsk.tx_budget",
-        doc: "Packets that one system call sends at most without zero-copy (Linux 6.17); 0 for the kernel's own.",
+        doc: "Packets that one system call sends at most without zero-copy (Linux 6.17), from 32 to the ring's; 0: the kernel's own.",
         kind: Kind::Number,
         example: "",
         set: |draft, value| {
@@ -58,7 +58,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "xsk.queues",
-        doc: "Receive queues of each interface that AF_XDP serves, from the first; 0 for all.",
+        doc: "Receive queues of each interface that AF_XDP serves, from the first; 0 for all; reloaded by SIGHUP.",
         kind: Kind::Number,
         example: "",
         set: |draft, value| store(&mut draft.config.xsk.queues, values::number(value, "queues", 0..=256)),
