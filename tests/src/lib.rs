@@ -4,6 +4,7 @@
 pub mod clients;
 mod collected_log;
 pub mod daemon;
+pub mod ethtool;
 pub mod http;
 pub mod kernel_program;
 pub mod netns;
@@ -14,4 +15,5 @@ pub mod passing_program;
 pub mod skip;
 pub mod swarm;
 pub mod temporary_directory;
+pub mod two_hosts;
 pub mod udp_client;

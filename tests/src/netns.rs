@@ -37,11 +37,19 @@ impl Namespace {
     /// When `work` does.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let enter_and_work = || {
-            setns(&self.file, CloneFlags::CLONE_NEWNET).expect("root may enter network namespaces");
+            self.enter();
             work()
         };
         let result = std::thread::scope(|scope| scope.spawn(enter_and_work).join());
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Moves this thread into it, for good.
+    ///
+    /// # Panics
+    /// When this process may not.
+    pub fn enter(&self) {
+        setns(&self.file, CloneFlags::CLONE_NEWNET).expect("root may enter network namespaces");
     }
 
     /// Runs `ip` with these arguments in it.

@@ -1,16 +1,11 @@
 //! Whole Ethernet frames in and out of one interface (packet(7)), past the stack of the namespace it is in.
 
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
-use std::ffi::CString;
-use std::io::{Error, ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
+use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
 /// Longer than any frame of an interface with the usual MTU.
 const FRAME_LEN: usize = 2048;
-
-/// `ETHTOOL_STXCSUM` of linux/ethtool.h: whether checksums are left to the card.
-const SET_TX_CHECKSUM: u32 = 0x17;
 
 /// A socket that sends and receives the frames of one interface, its own included.
 #[derive(Debug)]
@@ -68,29 +63,4 @@ fn link_address(interface: &str, protocol_be: u16) -> SockAddr {
     link.sll_ifindex = index.try_into().expect("interface numbers are small");
     // SAFETY: the storage holds a `sockaddr_ll`, which is as long as said.
     unsafe { SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as libc::socklen_t) }
-}
-
-/// Makes the stack compute every checksum of what leaves through an interface of this thread's namespace: a virtual
-/// cable would deliver it half done.
-///
-/// # Panics
-/// When this process may not, or there is no such interface.
-pub fn compute_checksums_in_software(interface: &str) {
-    #[repr(C)]
-    struct Value {
-        command: u32,
-        data: u32,
-    }
-    let mut value = Value { command: SET_TX_CHECKSUM, data: 0 };
-    let name = CString::new(interface).expect("no NUL in a name");
-    // SAFETY: all bytes zero is a valid value: integers and a null pointer.
-    let mut request = unsafe { std::mem::zeroed::<libc::ifreq>() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.as_bytes()) {
-        *to = *from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_data = (&raw mut value).cast();
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket to ask through");
-    // SAFETY: the request names an interface and a `Value`, and both outlive the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
-    assert_eq!(result, 0, "checksums of {interface}: {}", Error::last_os_error());
 }

@@ -4,7 +4,7 @@ use crate::clients::libtorrent::python;
 use crate::http;
 use crate::temporary_directory::TemporaryDirectory;
 use crate::udp_client::{Row, UdpClient};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ impl TrackerAddress {
     pub fn scrape(&self, info_hash: [u8; INFO_HASH_LEN]) -> Row {
         match self {
             Self::Udp(address) => {
-                let mut client = UdpClient::new(address.ip(), *address);
+                let mut client = UdpClient::new(unspecified(*address), *address);
                 let connection_id = client.connect();
                 client.scrape(connection_id, &[info_hash])[0]
             }
@@ -63,6 +63,14 @@ impl TrackerAddress {
             // The protocol has no way to be told of a change: a scrape must be asked for again.
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+/// Whatever address of this host leads there.
+fn unspecified(address: SocketAddr) -> IpAddr {
+    match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 

@@ -272,6 +272,17 @@ pub fn receive_within(socket: &UdpSocket, deadline: Duration) -> Option<(Vec<u8>
 pub struct UdpClient {
     socket: UdpSocket,
     next_transaction_id: u32,
+    silence: Silence,
+}
+
+/// The request that follows one that must not be answered: its answer must be the first.
+#[derive(Clone, Copy, Debug)]
+enum Silence {
+    /// A connect, where all packets of a socket are handled in their order.
+    Connect,
+    /// A scrape, where connects are answered by the kernel and overtake what goes on to the daemon; with the connection id,
+    /// once there is one.
+    Scrape(Option<u64>),
 }
 
 impl UdpClient {
@@ -279,7 +290,20 @@ impl UdpClient {
     pub fn new(address: IpAddr, tracker: SocketAddr) -> Self {
         let socket = UdpSocket::bind((address, 0)).expect("this host has the address and a free port");
         socket.connect(tracker).expect("the tracker's address has a route");
-        Self { socket, next_transaction_id: 0x1000_0000 }
+        Self { socket, next_transaction_id: 0x1000_0000, silence: Silence::Connect }
+    }
+
+    /// The same for a tracker whose connects are answered by the kernel.
+    pub fn of_kernel(address: IpAddr, tracker: SocketAddr) -> Self {
+        Self { silence: Silence::Scrape(None), ..Self::new(address, tracker) }
+    }
+
+    /// The verdict on the request with which [`Self::expect_silence`] ends.
+    pub fn verdict_after_silence(&self) -> &'static str {
+        match self.silence {
+            Silence::Connect => "connect_answered",
+            Silence::Scrape(_) => "scrape_answered",
+        }
     }
 
     /// Where its packets come from.
@@ -315,7 +339,11 @@ impl UdpClient {
     /// Asks for a connection id.
     pub fn connect(&mut self) -> u64 {
         let transaction_id = self.transaction_id();
-        parse_connect(&self.ask(&connect_request(transaction_id)), transaction_id)
+        let id = parse_connect(&self.ask(&connect_request(transaction_id)), transaction_id);
+        if let Silence::Scrape(known) = &mut self.silence {
+            *known = Some(id);
+        }
+        id
     }
 
     /// Announces.
@@ -333,20 +361,31 @@ impl UdpClient {
         rows
     }
 
-    /// Sends a payload that must not be answered, then a connect: the first answer must be to the connect.
+    /// Sends a payload that must not be answered, then a request that must: the first answer must be to that.
     ///
     /// Packets of one socket reach one worker in their order, so nothing has to be waited for.
     pub fn expect_silence(&mut self, payload: &[u8]) {
+        let id = match self.silence {
+            Silence::Connect => None,
+            Silence::Scrape(known) => Some(known.unwrap_or_else(|| self.connect())),
+        };
         self.send(payload);
         let transaction_id = self.transaction_id();
-        let answer = self.ask(&connect_request(transaction_id));
+        let answer = match id {
+            None => self.ask(&connect_request(transaction_id)),
+            Some(id) => self.ask(&scrape_request(id, transaction_id, &[INFO_HASH])),
+        };
         let first = answer.get(4..8);
         assert_eq!(
             first,
             Some(&transaction_id.to_be_bytes()[..]),
             "an answer to {payload:02x?}: {answer:02x?}"
         );
-        parse_connect(&answer, transaction_id);
+        if id.is_none() {
+            parse_connect(&answer, transaction_id);
+        } else {
+            parse_scrape(&answer, transaction_id);
+        }
     }
 
     fn transaction_id(&mut self) -> u32 {

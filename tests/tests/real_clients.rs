@@ -10,6 +10,9 @@
 //! | aria2 1.36 | yes | no | yes | yes | UDP trackers only with its DHT on, whose IPv4 socket they share: sending to an IPv6 tracker fails |
 //! | transmission 3.00 | yes | yes, see below | yes | yes | never connects to a peer at a loopback address |
 //!
+//! Each transfer with a tracker on UDP takes place a second and a third time on a host of its own, with the tracker on
+//! another that receives through AF_XDP, over a cable with one queue and with two.
+//!
 //! Transmission is tested in a network namespace with routable addresses, and speaks UDP over IPv6 only when
 //! - it has a global IPv6 address (2000::/3) and a route from it, and
 //! - the announce URL has a name: `udp://[2001:db8::1]:6969/announce` it gives to its resolver, brackets and all.
@@ -24,10 +27,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tracker_tests::clients::{Client, PeerSetup, RunningClient, libtorrent};
 use tracker_tests::daemon::Daemon;
-use tracker_tests::network::{self, enter_routable_network};
+use tracker_tests::network::{self, enter_clients_host, enter_routable_network};
 use tracker_tests::skip::{is_root_or_skipped, skipped};
 use tracker_tests::swarm::{Torrent, TrackerAddress};
 use tracker_tests::temporary_directory::TemporaryDirectory;
+use tracker_tests::two_hosts::TWO_QUEUES;
 use tracker_tests::udp_client::Row;
 
 /// How long each step of a transfer may take: clients choke, retry and hold back in steps of ten seconds and more.
@@ -52,6 +56,8 @@ const EVERY_WAY_OF_ARIA2: &[Way] = &[Way::UdpV4, Way::HttpV4, Way::HttpV6];
 enum Network {
     Loopback,
     Routable,
+    /// The tracker behind AF_XDP on as many queues.
+    AfXdp(u32),
 }
 
 /// How the two peers come together.
@@ -98,25 +104,64 @@ fn transmission_fetches_from_libtorrent() {
     fetch_by_each(Client::Transmission, Client::Libtorrent, Network::Routable, EVERY_WAY);
 }
 
-/// Lets the leecher fetch a file from the seeder by each of these ways at the same time, each over a tracker of its
-/// own.
+mod through_af_xdp {
+    use super::{Client, Network, Way, fetch_all};
+
+    #[test]
+    fn libtorrent_fetches_from_libtorrent() {
+        fetch(Client::Libtorrent, Client::Libtorrent, &[Way::UdpV4, Way::UdpV6]);
+    }
+
+    #[test]
+    fn aria2_fetches_from_libtorrent() {
+        fetch(Client::Aria2, Client::Libtorrent, &[Way::UdpV4]);
+    }
+
+    #[test]
+    fn libtorrent_fetches_from_aria2() {
+        fetch(Client::Libtorrent, Client::Aria2, &[Way::UdpV4]);
+    }
+
+    #[test]
+    fn libtorrent_fetches_from_transmission() {
+        fetch(Client::Libtorrent, Client::Transmission, &[Way::UdpV4, Way::UdpV6]);
+    }
+
+    #[test]
+    fn transmission_fetches_from_libtorrent() {
+        fetch(Client::Transmission, Client::Libtorrent, &[Way::UdpV4, Way::UdpV6]);
+    }
+
+    fn fetch(leecher: Client, seeder: Client, ways: &[Way]) {
+        let over = |queues| ways.iter().map(move |way| (Network::AfXdp(queues), *way));
+        fetch_all(leecher, seeder, &over(1).chain(over(2)).collect::<Vec<_>>());
+    }
+}
+
+/// Lets the leecher fetch a file from the seeder by each of these ways at the same time.
 fn fetch_by_each(leecher: Client, seeder: Client, network: Network, ways: &[Way]) {
+    fetch_all(leecher, seeder, &ways.iter().map(|way| (network, *way)).collect::<Vec<_>>());
+}
+
+/// The same in several networks, each over a tracker of its own.
+fn fetch_all(leecher: Client, seeder: Client, ways: &[(Network, Way)]) {
     let name = format!("{leecher:?} fetches from {seeder:?}");
     if let Some(reason) = seeder.missing().or_else(|| leecher.missing()) {
         return skipped(&format!("{name}: {reason}"));
     }
-    if network == Network::Routable && !is_root_or_skipped(&name) {
+    let takes_root = ways.iter().any(|(network, _)| *network != Network::Loopback);
+    if takes_root && !is_root_or_skipped(&name) {
         return;
     }
     Daemon::build();
     std::thread::scope(|scope| {
-        for &way in ways {
+        for &(network, way) in ways {
             let meeting = match (leecher, way) {
                 (Client::Transmission, Way::UdpV6) => Meeting::SeederFindsLeecher,
                 _ => Meeting::LeecherFindsSeeder,
             };
             let transfer = Transfer { seeder, leecher, network, way, meeting };
-            let thread = std::thread::Builder::new().name(format!("{name} by {way:?}"));
+            let thread = std::thread::Builder::new().name(format!("{name} by {way:?}, {network:?}"));
             thread.spawn_scoped(scope, move || transfer.run()).expect("the process may have threads");
         }
     });
@@ -131,23 +176,45 @@ impl Way {
 impl Transfer {
     fn run(self) {
         let directory = TemporaryDirectory::new();
-        if self.network == Network::Routable {
-            enter_routable_network(&directory);
-        }
-        let address = self.address();
-        let mut daemon = Daemon::start(&["-i", &address.to_string(), "-p", "0", "-P", "0"]);
+        let listen = self.listen_address().to_string();
+        let arguments = ["-i", &listen, "-p", "0", "-P", "0"];
+        let (mut daemon, hosts) = match self.network {
+            Network::Loopback => (Daemon::start(&arguments), None),
+            Network::Routable => {
+                enter_routable_network(&directory);
+                (Daemon::start(&arguments), None)
+            }
+            Network::AfXdp(queues) => {
+                let hosts = enter_clients_host(&directory, if queues == 2 { TWO_QUEUES } else { "" });
+                let mode = ["--mode", "xsk", "--set", "xdp.attach=native"];
+                (hosts.tracker.run(|| Daemon::start(&[&arguments[..], &mode].concat())), Some(hosts))
+            }
+        };
         let mut swarm = Swarm::make(self, &directory, self.tracker(&daemon));
         swarm.transfer();
         swarm.leave();
+        if hosts.is_some() {
+            assert_came_by_af_xdp(&daemon);
+        }
         assert!(daemon.terminate().success(), "the daemon ends in order");
     }
 
-    fn address(self) -> IpAddr {
+    /// Where the tracker listens.
+    fn listen_address(self) -> IpAddr {
         match (self.network, self.way.is_v4()) {
             (Network::Loopback, true) => Ipv4Addr::LOCALHOST.into(),
             (Network::Loopback, false) => Ipv6Addr::LOCALHOST.into(),
-            (Network::Routable, true) => network::ADDRESS_V4,
-            (Network::Routable, false) => network::ADDRESS_V6,
+            (Network::Routable | Network::AfXdp(_), true) => network::ADDRESS_V4,
+            (Network::Routable | Network::AfXdp(_), false) => network::ADDRESS_V6,
+        }
+    }
+
+    /// Where the peers are.
+    fn peer_address(self) -> IpAddr {
+        match (self.network, self.way.is_v4()) {
+            (Network::AfXdp(_), true) => network::CLIENT_V4,
+            (Network::AfXdp(_), false) => network::CLIENT_V6,
+            _ => self.listen_address(),
         }
     }
 
@@ -161,9 +228,18 @@ impl Transfer {
     }
 
     fn announce_url(self, tracker: TrackerAddress) -> String {
-        let by_name = self.network == Network::Routable && self.way == Way::UdpV6;
+        let by_name = self.network != Network::Loopback && self.way == Way::UdpV6;
         tracker.announce_url(by_name.then_some(network::NAME_V6))
     }
+}
+
+/// Asserts that nothing but AF_XDP has brought the daemon announces.
+fn assert_came_by_af_xdp(daemon: &Daemon) {
+    let stats = daemon.stats();
+    let queues = stats["xsk"].as_array().expect("AF_XDP serves queues");
+    let by_queues: u64 = queues.iter().filter_map(|queue| queue["announce_answered"].as_u64()).sum();
+    assert!(by_queues >= 4, "two peers come and go: {stats}");
+    assert_eq!(stats["udp"]["announce_answered"].as_u64(), Some(by_queues), "{stats}");
 }
 
 /// A tracker, a torrent, and the two peers as far as they are started.
@@ -217,7 +293,7 @@ impl<'a> Swarm<'a> {
             torrent: &self.torrent.path,
             directory: &directory,
             state: &state,
-            address: self.transfer.address(),
+            address: self.transfer.peer_address(),
         };
         self.peers.push((role, client.start(&setup)));
     }

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a daemon may take for anything before the test gives up. Generous: it is only ever waited for in full
 /// when something is broken.
@@ -183,6 +183,28 @@ impl Daemon {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill(self.process(), signal).expect("the daemon has not been waited for, so its id is its own");
+    }
+
+    /// Stops all its threads where they are, until it gets SIGCONT.
+    ///
+    /// # Panics
+    /// When one of them still runs at [`DEADLINE`].
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+        let end = Instant::now() + DEADLINE;
+        while !self.is_paused() {
+            assert!(Instant::now() < end, "it still runs");
+            std::thread::yield_now();
+        }
+    }
+
+    /// The third field of `stat` is the state of a thread (proc_pid_stat(5)); the second, its name, is in parentheses.
+    fn is_paused(&self) -> bool {
+        let path = format!("/proc/{}/task", self.pid());
+        let threads = std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let states =
+            threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+        states.into_iter().all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
     }
 
     /// Sends SIGTERM and waits for its end.

@@ -1,6 +1,7 @@
 //! The form of an announce and of its answer.
 
-use crate::tracker::{Family, Tracker, row, rules};
+use crate::tracker::{Tracker, row, rules};
+use std::net::IpAddr;
 use tracker_tests::udp_client::{AnnounceRequest, INFO_HASH};
 
 rules! {
@@ -30,7 +31,7 @@ fn every_shorter_announce_is_met_with_silence_and_stores_nothing(tracker: &Track
     for length in 16..98 {
         session.client.expect_silence(&payload[..length]);
     }
-    assert_eq!(tracker.verdict("announce_too_short"), 98 - 16);
+    tracker.assert_verdicts(&["announce_too_short"], 98 - 16);
     assert_eq!(tracker.peers(), 0);
 }
 
@@ -82,9 +83,9 @@ fn a_port_is_handed_out_in_network_order(tracker: &Tracker) {
     session.announce(&session.leecher(0x1ae1));
     let answer = session.client.ask(&session.leecher(7).payload());
     assert_eq!(answer[answer.len() - 2..], [0x1a, 0xe1]);
-    let address = match tracker.family {
-        Family::V4 => vec![127, 0, 0, 1],
-        Family::V6 => [[0; 15].as_slice(), &[1]].concat(),
+    let address = match tracker.client_address() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
     };
     assert_eq!(answer[20..answer.len() - 2], address);
 }

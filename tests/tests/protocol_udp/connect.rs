@@ -1,9 +1,9 @@
 //! Connect requests, and what connection ids are good for.
 
-use crate::tracker::{Family, Session, Tracker, row, rules};
+use crate::tracker::{Family, Session, Tracker, Way, row, rules};
 use std::net::{IpAddr, SocketAddr};
 use tracker_tests::udp_client::{
-    AnnounceRequest, INFO_HASH, PROTOCOL_ID, UdpClient, connect_request, header, parse_connect, parse_scrape,
+    AnnounceRequest, INFO_HASH, PROTOCOL_ID, connect_request, header, parse_connect, parse_scrape,
     scrape_request,
 };
 
@@ -27,7 +27,7 @@ fn a_connect_is_answered_with_exactly_16_bytes(tracker: &Tracker) {
     let answer = tracker.client().ask(&connect_request(0x0102_0304));
     assert_eq!(answer.len(), 16);
     assert_eq!(answer[..8], [0, 0, 0, 0, 1, 2, 3, 4]);
-    assert_eq!(tracker.verdict("connect_answered"), 1);
+    tracker.assert_verdicts(&["connect_answered"], 1);
 }
 
 fn a_connect_longer_than_16_bytes_is_answered_all_the_same(tracker: &Tracker) {
@@ -45,7 +45,7 @@ fn a_wrong_protocol_id_gets_no_connection_id(tracker: &Tracker) {
         client.expect_silence(&header(protocol_id, 0, 7));
         count += 1;
     }
-    assert_eq!(tracker.verdict("wrong_protocol_id"), count);
+    tracker.assert_verdicts(&["wrong_protocol_id"], count);
 }
 
 fn fewer_than_16_bytes_are_met_with_silence(tracker: &Tracker) {
@@ -53,7 +53,7 @@ fn fewer_than_16_bytes_are_met_with_silence(tracker: &Tracker) {
     for length in 0..16 {
         client.expect_silence(&connect_request(7)[..length]);
     }
-    assert_eq!(tracker.verdict("too_short"), 16);
+    tracker.assert_verdicts(&["too_short"], 16);
 }
 
 fn transaction_ids_of_any_value_come_back(tracker: &Tracker) {
@@ -73,7 +73,7 @@ fn transaction_ids_of_any_value_come_back(tracker: &Tracker) {
 fn connection_ids_differ_by_source_address(tracker: &Tracker) {
     let Some(other) = tracker.other_address() else { return };
     let first = tracker.session();
-    let second = Session::new(UdpClient::new(other, tracker.address()));
+    let second = Session::new(tracker.client_of(other, tracker.address()));
     assert_ne!(first.id, second.id);
 }
 
@@ -90,16 +90,16 @@ fn a_connection_id_is_good_for_many_requests(tracker: &Tracker) {
         session.announce(&session.leecher(6881));
     }
     assert_eq!(session.row(), row(0, 0, 1));
-    assert_eq!(tracker.verdict("connect_answered"), 1);
+    tracker.assert_verdicts(&["connect_answered"], 1);
 }
 
 fn a_connection_id_is_refused_from_another_address(tracker: &Tracker) {
     let Some(other) = tracker.other_address() else { return };
     let mut first = tracker.session();
-    let mut thief = UdpClient::new(other, tracker.address());
+    let mut thief = tracker.client_of(other, tracker.address());
     thief.expect_silence(&first.leecher(6881).payload());
     thief.expect_silence(&scrape_request(first.id, 7, &[INFO_HASH]));
-    assert_eq!(tracker.verdict("connection_id_forged"), 2);
+    tracker.assert_verdicts(&["connection_id_forged"], 2);
     assert_eq!(tracker.total("torrents"), 0);
     assert_eq!(first.row(), row(0, 0, 0));
 }
@@ -112,8 +112,7 @@ fn a_made_up_connection_id_is_refused(tracker: &Tracker) {
         session.id = *id;
         session.client.expect_silence(&session.leecher(6881).payload());
     }
-    let refused = tracker.verdict("connection_id_forged") + tracker.verdict("connection_id_stale");
-    assert_eq!(refused, made_up.len() as u64);
+    tracker.assert_verdicts(&["connection_id_forged", "connection_id_stale"], made_up.len() as u64);
     assert_eq!(tracker.peers(), 0);
 }
 
@@ -130,7 +129,7 @@ fn no_answer_to_an_unproven_sender_is_longer_than_its_question(tracker: &Tracker
 }
 
 fn a_lenient_tracker_says_that_an_id_is_wrong_in_no_more_bytes_than_it_was_asked(strict: &Tracker) {
-    let lenient = Tracker::start_with(strict.family, &["--set", "udp.lenient=true"]);
+    let lenient = strict.another(&["--set", "udp.lenient=true"]);
     let client = lenient.client();
     for question in [
         scrape_request(1, 0x0102_0304, &[INFO_HASH]),
@@ -140,7 +139,7 @@ fn a_lenient_tracker_says_that_an_id_is_wrong_in_no_more_bytes_than_it_was_asked
         assert!(answer.len() <= question.len(), "{} for {} bytes", answer.len(), question.len());
         assert_eq!(answer[..8], [0, 0, 0, 3, 1, 2, 3, 4]);
     }
-    assert_eq!(lenient.verdict("connection_id_refused"), 2);
+    lenient.assert_verdicts(&["connection_id_refused"], 2);
     assert_eq!(lenient.peers(), 0);
 }
 
@@ -151,18 +150,18 @@ fn unknown_actions_are_met_with_silence(tracker: &Tracker) {
         payload[8..12].copy_from_slice(&action.to_be_bytes());
         session.client.expect_silence(&payload);
     }
-    assert_eq!(tracker.verdict("unknown_action"), 7);
+    tracker.assert_verdicts(&["unknown_action"], 7);
     assert_eq!(tracker.peers(), 0);
 }
 
 /// The socket of the client is connected: it drops answers that leave from another address.
-fn answers_on_a_wildcard_leave_from(family: Family, wildcard: &str, asked: &[&str]) {
+fn answers_on_a_wildcard_leave_from(way: Way, family: Family, wildcard: &str, asked: &[&str]) {
     let arguments = ["-i", wildcard, "-P", "0", "-p", "0"];
-    let tracker = Tracker::start_at(family, &arguments);
+    let tracker = Tracker::start_at(way, family, &arguments);
     for ip in asked {
         let ip: IpAddr = ip.parse().expect("an address");
         let address = SocketAddr::new(ip, tracker.address().port());
-        let mut session = Session::new(UdpClient::new(family.loopback(), address));
+        let mut session = Session::new(tracker.client_of(tracker.client_address(), address));
         session.announce(&session.leecher(6881));
         session.row();
     }
@@ -170,12 +169,22 @@ fn answers_on_a_wildcard_leave_from(family: Family, wildcard: &str, asked: &[&st
 
 #[test]
 fn a_wildcard_socket_answers_from_the_ipv4_address_that_was_asked() {
-    answers_on_a_wildcard_leave_from(Family::V4, "0.0.0.0", &["127.0.0.5", "127.0.0.1", "127.1.2.3"]);
+    let asked = ["127.0.0.5", "127.0.0.1", "127.1.2.3"];
+    answers_on_a_wildcard_leave_from(Way::Sockets, Family::V4, "0.0.0.0", &asked);
 }
 
 #[test]
 fn a_wildcard_socket_answers_from_the_ipv6_address_that_was_asked() {
     if tracker_tests::skip::is_root_or_skipped("a second IPv6 address") {
-        answers_on_a_wildcard_leave_from(Family::V6, "::", &["fd00::2", "::1"]);
+        answers_on_a_wildcard_leave_from(Way::Sockets, Family::V6, "::", &["fd00::2", "::1"]);
+    }
+}
+
+#[test]
+fn a_wildcard_under_af_xdp_answers_from_the_address_that_was_asked() {
+    if tracker_tests::skip::is_root_or_skipped("the protocol through AF_XDP") {
+        let [v4, v6] = [["10.77.0.5", "10.77.0.1"], ["fd77::5", "fd77::1"]];
+        answers_on_a_wildcard_leave_from(Way::AfXdp(1), Family::V4, "0.0.0.0", &v4);
+        answers_on_a_wildcard_leave_from(Way::AfXdp(1), Family::V6, "::", &v6);
     }
 }

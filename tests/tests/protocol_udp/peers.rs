@@ -53,7 +53,7 @@ fn none_wanted_gets_none(tracker: &Tracker) {
 }
 
 fn however_many_are_wanted_the_answer_is_one_unfragmented_packet(limited: &Tracker) {
-    let unlimited = Tracker::start_with(limited.family, &["--set", "tracker.peers_wanted_max=2000"]);
+    let unlimited = limited.another(&["--set", "tracker.peers_wanted_max=2000"]);
     let longest = match unlimited.family {
         Family::V4 => 20 + 242 * 6,
         Family::V6 => 20 + 79 * 18,

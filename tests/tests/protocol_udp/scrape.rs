@@ -95,7 +95,7 @@ fn a_scrape_without_a_whole_hash_is_met_with_silence(tracker: &Tracker) {
     for length in 16..36 {
         session.client.expect_silence(&scrape_request(session.id, 7, &[INFO_HASH])[..length]);
     }
-    assert_eq!(tracker.verdict("scrape_too_short"), 20);
+    tracker.assert_verdicts(&["scrape_too_short"], 20);
 }
 
 fn a_scrape_changes_nothing(tracker: &Tracker) {

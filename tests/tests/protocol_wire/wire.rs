@@ -6,9 +6,10 @@ use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use tracker_tests::daemon::{DEADLINE, Daemon};
+use tracker_tests::ethtool::compute_checksums_in_software;
 use tracker_tests::netns::{End, Namespace};
 use tracker_tests::packet::{Frame, IpPacket, Ipv4, Ipv6, Mac, ReceivedUdp, Udp};
-use tracker_tests::packet_socket::{PacketSocket, compute_checksums_in_software};
+use tracker_tests::packet_socket::PacketSocket;
 use tracker_tests::passing_program::PassingProgram;
 use tracker_tests::skip::is_root_or_skipped;
 use tracker_tests::udp_client::{

@@ -2,7 +2,7 @@
 
 use crate::hosts::{
     CLIENT, CLIENT_V4, CLIENT_V6, GENERIC, Hosts, LOOK_AGAIN, NATIVE, PORT, TRACKER, TRACKER_V4, TRACKER_V6,
-    of_daemon, of_program, with_cable, with_hosts,
+    TWO_QUEUES, of_daemon, of_program, with_cable, with_hosts,
 };
 use nix::sys::signal::Signal;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -14,8 +14,6 @@ use tracker_tests::skip::skipped;
 use tracker_tests::swarm::{Torrent, TrackerAddress};
 use tracker_tests::temporary_directory::TemporaryDirectory;
 use tracker_tests::udp_client::{connect_request, header, receive_from};
-
-const TWO_QUEUES: &str = " numrxqueues 2 numtxqueues 2";
 
 #[test]
 fn a_real_client_is_served_before_the_stack() {

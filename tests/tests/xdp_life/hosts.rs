@@ -3,22 +3,19 @@
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 use tracker_tests::daemon::{DEADLINE, Daemon};
-use tracker_tests::netns::{End, Namespace};
-use tracker_tests::passing_program::PassingProgram;
 use tracker_tests::skip::is_root_or_skipped;
+use tracker_tests::two_hosts::{self, TwoHosts};
+pub(crate) use tracker_tests::two_hosts::{CLIENT, TRACKER, TWO_QUEUES};
 use tracker_tests::udp_client::{AnnounceRequest, UdpClient};
 
-pub(crate) const TRACKER: &str = "tracker";
-pub(crate) const CLIENT: &str = "client";
-const TRACKER_END: End<'_> = End { name: TRACKER, mac: "02:00:00:00:00:01" };
-const CLIENT_END: End<'_> = End { name: CLIENT, mac: "02:00:00:00:00:02" };
-pub(crate) const TRACKER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1));
-pub(crate) const TRACKER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1));
-pub(crate) const CLIENT_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 9));
-pub(crate) const CLIENT_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 9));
+pub(crate) const TRACKER_V4: IpAddr = two_hosts::V4.tracker;
+pub(crate) const TRACKER_V6: IpAddr = two_hosts::V6.tracker;
+pub(crate) const CLIENT_V4: IpAddr = two_hosts::V4.client;
+pub(crate) const CLIENT_V6: IpAddr = two_hosts::V6.client;
 pub(crate) const PORT: u16 = 6969;
 /// Where the daemon listens.
 pub(crate) const LISTEN: &[&str] =
@@ -26,15 +23,28 @@ pub(crate) const LISTEN: &[&str] =
 /// The program or nothing, in either place.
 pub(crate) const GENERIC: &[&str] = &["--mode", "xdp", "--set", "xdp.attach=generic"];
 pub(crate) const NATIVE: &[&str] = &["--mode", "xdp", "--set", "xdp.attach=native"];
+/// AF_XDP or nothing, the program in the driver.
+pub(crate) const AF_XDP: &[&str] = &["--mode", "xsk", "--set", "xdp.attach=native"];
+/// Where the statistics are within reach even when the interface is not; before the others.
+pub(crate) const STATISTICS: &[&str] = &["-i", "127.0.0.1", "-p", "0"];
 /// How often what cannot be waited for is looked at again.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Two hosts and a cable.
-pub(crate) struct Hosts {
-    pub(crate) tracker: Namespace,
-    pub(crate) client: Namespace,
-    /// Lets the cable carry what a program in the driver of the daemon's end sends back.
-    _far_end: PassingProgram,
+/// The hosts of one test.
+pub(crate) struct Hosts(TwoHosts);
+
+impl Deref for Hosts {
+    type Target = TwoHosts;
+
+    fn deref(&self) -> &TwoHosts {
+        &self.0
+    }
+}
+
+impl DerefMut for Hosts {
+    fn deref_mut(&mut self) -> &mut TwoHosts {
+        &mut self.0
+    }
 }
 
 /// Runs a test with hosts of its own, or says that it is skipped.
@@ -50,7 +60,7 @@ pub(crate) fn with_cable(options: &str, test: impl FnOnce(&mut Hosts) + Send) {
     Daemon::build();
     let enter_and_test = || {
         enter_own_bpf_file_system();
-        test(&mut Hosts::new(options));
+        test(&mut Hosts(TwoHosts::new(options, &[two_hosts::V4, two_hosts::V6])));
     };
     let result = std::thread::scope(|scope| scope.spawn(enter_and_test).join());
     result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -66,19 +76,6 @@ fn enter_own_bpf_file_system() {
 }
 
 impl Hosts {
-    fn new(cable_options: &str) -> Self {
-        let (tracker, client) = (Namespace::new(), Namespace::new());
-        tracker.ip("link set lo up");
-        let far_end = lay_cable(&tracker, &client, cable_options);
-        Self { tracker, client, _far_end: far_end }
-    }
-
-    /// Takes the cable out, ends and all, and lays a new one with the same names and addresses.
-    pub(crate) fn replace_cable(&mut self) {
-        self.tracker.ip("link delete tracker");
-        self._far_end = lay_cable(&self.tracker, &self.client, "");
-    }
-
     /// Starts the daemon at its addresses with these arguments, and waits until it is ready.
     pub(crate) fn start(&self, arguments: &[&str]) -> Daemon {
         self.start_anywhere(&[LISTEN, arguments].concat())
@@ -166,23 +163,6 @@ impl Hosts {
         });
         assert_eq!(of_daemon(&stats, "connect_answered"), before, "{stats}");
     }
-}
-
-fn lay_cable(tracker: &Namespace, client: &Namespace, options: &str) -> PassingProgram {
-    tracker.join_with(&TRACKER_END, client, &CLIENT_END, options);
-    for (host, own, prefix_len, neighbour) in [
-        (tracker, TRACKER_V4, 24, CLIENT_V4),
-        (client, CLIENT_V4, 24, TRACKER_V4),
-        (tracker, TRACKER_V6, 64, CLIENT_V6),
-        (client, CLIENT_V6, 64, TRACKER_V6),
-    ] {
-        let is_tracker = own == TRACKER_V4 || own == TRACKER_V6;
-        let (near, far) = if is_tracker { (TRACKER_END, CLIENT_END) } else { (CLIENT_END, TRACKER_END) };
-        host.add_address(near.name, own, prefix_len);
-        let (interface, mac) = (near.name, far.mac);
-        host.ip(&format!("neighbour add {neighbour} lladdr {mac} nud permanent dev {interface}"));
-    }
-    client.run(|| PassingProgram::attach_native(CLIENT))
 }
 
 /// Datagrams of one verdict that the daemon has seen.
