@@ -9,6 +9,7 @@ pub mod http;
 pub mod kernel_program;
 pub mod netns;
 pub mod network;
+pub mod opentracker;
 pub mod packet;
 pub mod packet_socket;
 pub mod passing_program;

@@ -1,4 +1,5 @@
-//! What opentracker has and this version has not: named and refused, never ignored.
+//! What opentracker has and this version has not: named and refused, never ignored; or where
+//! opentracker itself does nothing about it any more, named and passed over.
 //!
 //! A tracker that ignores its list of allowed torrents is worse than one that does not start.
 
@@ -11,11 +12,23 @@ pub(super) struct AbsentFeature {
     /// The short option of opentracker.
     pub(super) option: Option<&'static str>,
     name: &'static str,
+    /// Whether opentracker has no more than the keyword: then a tracker without it is no other than before.
+    is_harmless: bool,
 }
 
 pub(super) const ABSENT_FEATURES: &[AbsentFeature] = &[
-    AbsentFeature { keywords: &["livesync."], option: Some("s"), name: "live synchronisation" },
-    AbsentFeature { keywords: &["batchsync."], option: None, name: "batch synchronisation" },
+    AbsentFeature {
+        keywords: &["livesync."],
+        option: Some("s"),
+        name: "live synchronisation",
+        is_harmless: false,
+    },
+    AbsentFeature {
+        keywords: &["batchsync."],
+        option: None,
+        name: "batch synchronisation",
+        is_harmless: true,
+    },
 ];
 
 impl AbsentFeature {
@@ -33,8 +46,12 @@ impl AbsentFeature {
         ABSENT_FEATURES.iter().find(|feature| feature.option == Some(option))
     }
 
-    /// The refusal.
+    /// The refusal; no more than a warning where nothing is lost.
     pub(super) fn refuse(&self, place: &Place, keyword: &str) -> Finding {
+        if self.is_harmless {
+            let what = format!("this has no effect: neither opentracker nor this version has {}", self.name);
+            return Finding::error(place, keyword, what).as_warning().mended_by("it can be removed");
+        }
         Finding::error(place, keyword, format!("this version does not have {}", self.name))
             .mended_by("remove it to run without")
     }

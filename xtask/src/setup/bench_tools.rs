@@ -48,14 +48,15 @@ impl BenchTools {
 
     /// Installs what is missing.
     pub(super) fn install(&self, workspace: &Workspace) -> Result<Vec<Presence>> {
-        let mut parts = vec![self.install_opentracker()];
+        let mut parts = vec![self.install_opentracker(), debian::install_bench_packages()?];
         for (package, binary, features) in CRATES {
             parts.push(self.install_crate(workspace, package, binary, features));
         }
         Ok(parts)
     }
 
-    fn install_opentracker(&self) -> Presence {
+    /// Unpacks Debian's opentracker, if it is not there.
+    pub(super) fn install_opentracker(&self) -> Presence {
         if self.opentracker().exists() {
             return Presence::Present;
         }

@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 const TEST_PACKAGES: [&str; 6] =
     ["aria2", "transmission-cli", "transmission-daemon", "python3", "python3-venv", "iproute2"];
 
+/// The load generator of the benchmark over HTTP.
+const BENCH_PACKAGES: [&str; 1] = ["wrk"];
+
 /// Services that come with a test package and that nobody asked to run.
 const UNWANTED_SERVICES: [(&str, &str); 1] = [("transmission-daemon", "transmission-daemon.service")];
 
@@ -21,6 +24,11 @@ const POLICY_FILE: &str = "/usr/sbin/policy-rc.d";
 /// Installs the packages that tests need.
 pub(super) fn install_test_packages() -> Result<Presence> {
     install_packages(&TEST_PACKAGES)
+}
+
+/// Installs the packages that benchmarks need.
+pub(super) fn install_bench_packages() -> Result<Presence> {
+    install_packages(&BENCH_PACKAGES)
 }
 
 /// Installs those of these packages that are missing, and says which.

@@ -94,13 +94,18 @@ fn keywords_of_absent_features_are_refused_in_both_formats() {
     let classic = "livesync.cluster.listen 1.2.3.4:9696\nbatchsync.cluster.admin_ip 1.2.3.4\n";
     let (_, findings) = from_classic(classic);
     assert_eq!(findings.len(), 2);
-    assert!(findings.iter().all(|finding| finding.contains("this version does not have ")), "{findings:?}");
+    assert!(findings[0].contains("this version does not have live synchronisation"), "{findings:?}");
+    assert!(
+        findings[1].contains(": warning: batchsync.cluster.admin_ip: this has no effect"),
+        "{findings:?}"
+    );
     let toml = "[batchsync.cluster]\nadmin_ip = \"1.2.3.4\"\n[livesync.cluster]\nlisten = \"1.2.3.4:9696\"\n";
     let (_, findings) = from_toml(toml);
     assert_eq!(
         findings,
         [
-            "t.toml:1: batchsync: this version does not have batch synchronisation; remove it to run without",
+            "t.toml:1: warning: batchsync: this has no effect: neither opentracker nor this version has batch \
+             synchronisation; it can be removed",
             "t.toml:3: livesync: this version does not have live synchronisation; remove it to run without",
         ]
     );

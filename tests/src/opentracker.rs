@@ -1,0 +1,101 @@
+//! Debian's opentracker as a child process, for tests that compare: started on loopback with a whitelist, known to listen
+//! when it accepts a connection, and gone with its [`Opentracker`].
+
+use crate::daemon::{DEADLINE, binary};
+use crate::temporary_directory::TemporaryDirectory;
+use std::fs::{Permissions, set_permissions};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Between two looks whether it listens already: it does not say so.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A running opentracker. Dropping it kills it.
+#[derive(Debug)]
+pub struct Opentracker {
+    child: Child,
+    address: SocketAddr,
+    _root: TemporaryDirectory,
+}
+
+/// Where `cargo xtask setup` unpacks it.
+fn unpacked() -> PathBuf {
+    binary::target_directory().join("bench-tools/opentracker")
+}
+
+impl Opentracker {
+    /// Why it cannot run here, if so.
+    pub fn missing() -> Option<String> {
+        let binary = unpacked().join("usr/bin/opentracker");
+        (!binary.exists()).then(|| format!("{} is not there: run `cargo xtask setup`", binary.display()))
+    }
+
+    /// Starts it for these torrents, on a free port of 127.0.0.1 for both protocols, with more lines of its configuration.
+    ///
+    /// # Panics
+    /// When it accepts no connection by [`DEADLINE`].
+    pub fn start(whitelist: &str, more: &str) -> Self {
+        let root = TemporaryDirectory::new();
+        // It becomes nobody before it reads the list.
+        set_permissions(root.path(), Permissions::from_mode(0o755)).expect("the directory is ours");
+        std::fs::write(root.path().join("whitelist.txt"), whitelist).expect("the directory is ours");
+        let address = free_address();
+        let path = root.path().display();
+        let user = if nix::unistd::geteuid().is_root() { "tracker.user nobody\n" } else { "" };
+        let text = format!(
+            "listen.tcp_udp {address}\naccess.whitelist whitelist.txt\ntracker.rootdir {path}\n{user}{more}"
+        );
+        let config = root.path().join("opentracker.conf");
+        std::fs::write(&config, text).expect("the directory is ours");
+        let child = Command::new(unpacked().join("usr/bin/opentracker"))
+            .arg("-f")
+            .arg(config)
+            .env("LD_LIBRARY_PATH", unpacked().join("usr/lib"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("opentracker is there");
+        let mut opentracker = Self { child, address, _root: root };
+        opentracker.await_connection();
+        opentracker
+    }
+
+    /// Makes one connection: the first that it accepts.
+    fn await_connection(&mut self) {
+        let started = Instant::now();
+        while TcpStream::connect(self.address).is_err() {
+            assert!(started.elapsed() < DEADLINE, "opentracker does not listen on {}", self.address);
+            let ended = self.child.try_wait().expect("opentracker is this process's child");
+            assert!(ended.is_none(), "opentracker ended: {ended:?}");
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Where it listens, over TCP and UDP.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Opentracker {
+    fn drop(&mut self) {
+        // It may have ended already, which is nothing to complain of here.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// An address whose port is free for both protocols.
+fn free_address() -> SocketAddr {
+    loop {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let address = tcp.local_addr().expect("the socket is bound");
+        if UdpSocket::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
