@@ -30,10 +30,16 @@ pub(super) enum Output {
 impl PinnedChild {
     /// Starts `command` on `core`; what it writes to standard error goes to the file `log`.
     pub(super) fn spawn(command: &Command, core: Core, log: &Path, output: Output) -> Result<Self> {
+        Self::spawn_on(command, &[core], log, output)
+    }
+
+    /// The same on any of some cores.
+    pub(super) fn spawn_on(command: &Command, cores: &[Core], log: &Path, output: Output) -> Result<Self> {
         let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         // taskset becomes the command, so the process id is the command's own.
         let mut taskset = Command::new("taskset");
-        taskset.args(["--cpu-list", &core.to_string()]).arg(command.get_program()).args(command.get_args());
+        let list: Vec<String> = cores.iter().map(ToString::to_string).collect();
+        taskset.args(["--cpu-list", &list.join(",")]).arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
             taskset.env(name, value.unwrap_or_default());
         }

@@ -43,6 +43,18 @@ pub(super) struct Stable {
     pub(super) directory: PathBuf,
 }
 
+/// What a tracker is to serve beside UDP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Over {
+    /// Nothing.
+    UdpAlone,
+    /// HTTP on the same port, by so many threads where it has a choice.
+    Http {
+        /// Threads.
+        workers: u16,
+    },
+}
+
 /// A tracker that answers.
 pub(super) struct RunningTracker {
     pub(super) child: PinnedChild,
@@ -97,18 +109,28 @@ impl Stable {
 
     /// Starts a contender on `core`, on a free port, and waits until it answers.
     pub(super) fn start(&self, contender: Contender, core: Core) -> Result<RunningTracker> {
+        self.start_on(contender, &[core], Over::UdpAlone)
+    }
+
+    /// Starts a contender on some cores, on a free port, and waits until it answers.
+    pub(super) fn start_on(
+        &self,
+        contender: Contender,
+        cores: &[Core],
+        over: Over,
+    ) -> Result<RunningTracker> {
         let binary =
             self.binary(contender).with_context(|| format!("{} is not installed", contender.name()))?;
         let address = free_address()?;
         let mut command = Command::new(binary);
         match contender {
-            Contender::OpentrackerXdp => add_daemon_arguments(&mut command, address),
-            Contender::Opentracker => self.add_opentracker_arguments(&mut command, address)?,
+            Contender::OpentrackerXdp => add_daemon_arguments(&mut command, address, over),
+            Contender::Opentracker => self.add_opentracker_arguments(&mut command, address, over)?,
             Contender::AquaticMio => self.add_aquatic_arguments(&mut command, address, false)?,
             Contender::AquaticIoUring => self.add_aquatic_arguments(&mut command, address, true)?,
         }
         let log = self.directory.join(format!("{}.log", contender.name()));
-        let mut child = PinnedChild::spawn(&command, core, &log, Output::ToLog)?;
+        let mut child = PinnedChild::spawn_on(&command, cores, &log, Output::ToLog)?;
         wait_until_it_answers(&mut child, address)?;
         Ok(RunningTracker { child, address })
     }
@@ -117,10 +139,16 @@ impl Stable {
         self.directory.join("opentracker-root")
     }
 
-    fn add_opentracker_arguments(&self, command: &mut Command, address: SocketAddrV4) -> Result<()> {
+    fn add_opentracker_arguments(
+        &self,
+        command: &mut Command,
+        address: SocketAddrV4,
+        over: Over,
+    ) -> Result<()> {
+        let transport = if over == Over::UdpAlone { "udp" } else { "tcp_udp" };
         // Debian builds it to serve only the torrents of a whitelist. It refuses to stay root.
         let config = format!(
-            "listen.udp.workers 1\nlisten.udp {address}\naccess.whitelist {WHITELIST}\ntracker.rootdir {}\n\
+            "listen.udp.workers 1\nlisten.{transport} {address}\naccess.stats 127.0.0.1\naccess.whitelist {WHITELIST}\ntracker.rootdir {}\n\
              tracker.user nobody\n",
             self.opentracker_root().display()
         );
@@ -146,8 +174,12 @@ impl Stable {
     }
 }
 
-fn add_daemon_arguments(command: &mut Command, address: SocketAddrV4) {
+fn add_daemon_arguments(command: &mut Command, address: SocketAddrV4, over: Over) {
     command.args(["-i", &address.ip().to_string(), "-P", &address.port().to_string(), "--udp-workers", "1"]);
+    if let Over::Http { workers } = over {
+        command.args(["-p", &address.port().to_string(), "--http-workers", &workers.to_string()]);
+        command.args(["--set", "http.full_scrape_interval_secs=0"]);
+    }
     if nix::unistd::geteuid().is_root() {
         command.args(["-u", "root"]);
     }

@@ -3,6 +3,9 @@
 mod child;
 mod contender;
 mod cpu;
+mod full_scrape;
+mod http;
+mod lists;
 mod load;
 mod report;
 mod store;
@@ -23,6 +26,12 @@ pub(crate) struct Arguments {
 enum Benchmark {
     /// Answers over UDP per second, and per second of CPU time
     Udp(udp::Arguments),
+    /// Announces over HTTP per second, and per second of CPU time
+    Http(http::Arguments),
+    /// Full scrapes: their time, their memory, and how long announces wait meanwhile
+    FullScrape(full_scrape::Arguments),
+    /// How long a list of torrents takes to be read
+    Lists(lists::Arguments),
     /// The peer store: bytes for a peer, nanoseconds of an announce, what makes it wait
     Store(store::Arguments),
     /// The XDP program: nanoseconds of a packet, connects per second, honest clients in a flood
@@ -33,6 +42,9 @@ enum Benchmark {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     match &arguments.benchmark {
         Benchmark::Udp(arguments) => udp::run(workspace, arguments),
+        Benchmark::Http(arguments) => http::run(workspace, arguments),
+        Benchmark::FullScrape(arguments) => full_scrape::run(workspace, arguments),
+        Benchmark::Lists(arguments) => lists::run(workspace, arguments),
         Benchmark::Store(arguments) => store::run(workspace, arguments),
         Benchmark::Xdp(arguments) => xdp::run(workspace, arguments),
     }

@@ -1,0 +1,218 @@
+//! `cargo xtask bench http`: announces over HTTP by wrk, one connection each and keep-alive, beside opentracker's.
+
+use super::child;
+use super::contender::{Contender, Over, RunningTracker, Stable};
+use super::cpu::{self, Core, CpuTime};
+use super::report::Spread;
+use crate::setup;
+use crate::workspace::{Profile, Workspace};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::fmt::Write as _;
+use std::process::Command;
+use std::time::Instant;
+
+/// The load, in wrk's language.
+const SCRIPT: &str = include_str!("http.lua");
+/// Torrents that the script announces.
+const TORRENTS: u32 = 10_000;
+/// Connections at a time.
+const CONNECTIONS: u32 = 64;
+/// Announces for a second of CPU time, beside opentracker, one connection each.
+const TARGET_PER_CPU_SEC: f64 = 1.0;
+/// Announces per second on two cores, beside opentracker, one connection each.
+const TARGET_ON_TWO_CORES: f64 = 1.5;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// How often each tracker is measured in each case
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+}
+
+/// How announces are made, and on how many cores.
+struct Case {
+    name: &'static str,
+    keep_alive: bool,
+    cores: usize,
+}
+
+const CASES: [Case; 3] = [
+    Case { name: "one connection each, one core", keep_alive: false, cores: 1 },
+    Case { name: "one connection each, two cores", keep_alive: false, cores: 2 },
+    Case { name: "keep-alive, one core", keep_alive: true, cores: 1 },
+];
+
+/// What was measured of one tracker in one round.
+#[derive(Clone, Copy)]
+struct Sample {
+    announces_per_sec: f64,
+    announces_per_cpu_sec: f64,
+}
+
+/// Measures both trackers in every case in every round, and prints the comparison.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let cores = cpu::allowed_cores()?;
+    let [first, second, ..] = cores[..] else {
+        bail!("this benchmark needs two cores, one for the tracker and one for the load; there is one");
+    };
+    let tools = setup::for_bench(workspace)?;
+    let daemon = Some(workspace.build_daemon(Profile::Release)?);
+    let stable = Stable { daemon, tools, directory: workspace.target.join("bench") };
+    let contenders = stable.choose(&[Contender::OpentrackerXdp, Contender::Opentracker])?;
+    stable.prepare(&info_hashes_hex())?;
+    let script = stable.directory.join("http.lua");
+    super::contender::write(&script, SCRIPT)?;
+    child::end_on_signal(|| {})?;
+    let load =
+        Load { script: script.display().to_string(), seconds: arguments.seconds, cores: [first, second] };
+
+    let mut samples: Vec<[Vec<Sample>; 2]> = CASES.iter().map(|_| [Vec::new(), Vec::new()]).collect();
+    for round in 0..arguments.rounds as usize {
+        for (case, samples) in CASES.iter().zip(&mut samples) {
+            for turn in 0..contenders.len() {
+                // Every round begins with the other one: a machine that slows down treats both alike.
+                let index = (round + turn) % contenders.len();
+                let contender = contenders[index];
+                if case.keep_alive && contender == Contender::Opentracker {
+                    // Debian's closes every connection, whatever it is asked.
+                    continue;
+                }
+                let sample = load.measure(&stable, contender, case)?;
+                eprintln!(
+                    "round {} {:16} {:32} {:8.0} announces/s {:8.0} announces/CPU s",
+                    round + 1,
+                    contender.name(),
+                    case.name,
+                    sample.announces_per_sec,
+                    sample.announces_per_cpu_sec
+                );
+                samples[index].push(sample);
+            }
+        }
+    }
+    print!("{}", report(&contenders, &samples));
+    Ok(())
+}
+
+/// The torrents of the script, one a line.
+fn info_hashes_hex() -> String {
+    (0..TORRENTS).fold(String::new(), |mut text, torrent| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}{:04x}0000", "a7".repeat(16), torrent);
+        text
+    })
+}
+
+/// How to put load on a tracker.
+struct Load {
+    script: String,
+    seconds: u32,
+    cores: [Core; 2],
+}
+
+impl Load {
+    fn measure(&self, stable: &Stable, contender: Contender, case: &Case) -> Result<Sample> {
+        let cores = &self.cores[..case.cores];
+        let over = Over::Http { workers: case.cores as u16 };
+        let tracker = stable.start_on(contender, cores, over)?;
+        // The peers of the torrents, before anything is measured.
+        self.wrk(&tracker, case, 1)?;
+        let (before, begun) = (CpuTime::read(tracker.child.id(), self.cores[0])?, Instant::now());
+        let announces_per_sec = self.wrk(&tracker, case, self.seconds)?;
+        let elapsed_secs = begun.elapsed().as_secs_f64();
+        let after = CpuTime::read(tracker.child.id(), self.cores[0])?;
+        let cpu_share = (after.process_secs - before.process_secs) / elapsed_secs;
+        Ok(Sample { announces_per_sec, announces_per_cpu_sec: announces_per_sec / cpu_share })
+    }
+
+    /// Runs wrk, and returns the requests per second of which it got an answer.
+    fn wrk(&self, tracker: &RunningTracker, case: &Case, seconds: u32) -> Result<f64> {
+        // Alone on the second core beside a tracker on the first; on both beside one on both.
+        let cores = if case.cores == 1 { &self.cores[1..] } else { &self.cores[..] };
+        let list: Vec<String> = cores.iter().map(ToString::to_string).collect();
+        let mut wrk = Command::new("taskset");
+        wrk.args(["--cpu-list", &list.join(","), "wrk", "--threads", &cores.len().to_string()]);
+        wrk.args(["--connections", &CONNECTIONS.to_string(), "--duration", &format!("{seconds}s")]);
+        wrk.args(["--script", &self.script, &format!("http://{}/", tracker.address)]);
+        wrk.args(["--", if case.keep_alive { "keep-alive" } else { "close" }]);
+        let output = wrk.output().context("cannot start wrk")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            bail!("wrk ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        requests_per_sec(&text)
+    }
+}
+
+/// What wrk reports, unless some answers were errors.
+fn requests_per_sec(report: &str) -> Result<f64> {
+    if report.contains("Non-2xx or 3xx responses") || report.contains("Socket errors") {
+        bail!("not every announce was answered:\n{report}");
+    }
+    let line = report.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
+    line.and_then(|figure| figure.trim().parse().ok())
+        .with_context(|| format!("wrk reports no rate:\n{report}"))
+}
+
+fn report(contenders: &[Contender], samples: &[[Vec<Sample>; 2]]) -> String {
+    let mut text =
+        format!("\n{:32}  {:16}  {:>26}  {:>26}\n", "case", "tracker", "announces/s", "announces/CPU s");
+    for (case, of_case) in CASES.iter().zip(samples) {
+        for (contender, samples) in contenders.iter().zip(of_case).filter(|(_, samples)| !samples.is_empty())
+        {
+            let spread = |value: fn(&Sample) -> f64| Spread::of(samples.iter().map(value).collect());
+            text += &format!(
+                "{:32}  {:16}  {:>26}  {:>26}\n",
+                case.name,
+                contender.name(),
+                spread(|sample| sample.announces_per_sec),
+                spread(|sample| sample.announces_per_cpu_sec)
+            );
+        }
+    }
+    let [one, two, ..] = samples else { return text };
+    let per_cpu_sec = ratio(one, |sample| sample.announces_per_cpu_sec);
+    let on_two_cores = ratio(two, |sample| sample.announces_per_sec);
+    for (name, ratio, target) in [
+        ("announces/CPU s, one connection each", per_cpu_sec, TARGET_PER_CPU_SEC),
+        ("announces/s on two cores, one connection each", on_two_cores, TARGET_ON_TWO_CORES),
+    ] {
+        let Some(ratio) = ratio else { continue };
+        let verdict = if ratio.median >= target { "reached" } else { "missed" };
+        text += &format!("beside opentracker, round by round: {name}: {ratio}, target {target} {verdict}\n");
+    }
+    text
+}
+
+/// In each round, the first tracker's value divided by the second's.
+fn ratio([ours, theirs]: &[Vec<Sample>; 2], value: fn(&Sample) -> f64) -> Option<Spread> {
+    let ratios: Vec<f64> =
+        ours.iter().zip(theirs).map(|(ours, theirs)| value(ours) / value(theirs)).collect();
+    (!ratios.is_empty()).then(|| Spread::of(ratios))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Contender, Sample, report, requests_per_sec};
+
+    #[test]
+    fn a_report_of_wrk_with_errors_is_no_measurement() {
+        let good = "Running 4s test\n  2 threads\nRequests/sec:  12345.67\nTransfer/sec:      1.0MB\n";
+        assert_eq!(requests_per_sec(good).unwrap(), 12345.67);
+        assert!(requests_per_sec(&format!("  Socket errors: connect 0, read 7\n{good}")).is_err());
+        assert!(requests_per_sec(&format!("  Non-2xx or 3xx responses: 1\n{good}")).is_err());
+        assert!(requests_per_sec("Running").is_err());
+    }
+
+    #[test]
+    fn the_report_says_which_target_is_reached() {
+        let sample = |rate| vec![Sample { announces_per_sec: rate, announces_per_cpu_sec: rate }];
+        let samples = [[sample(100.0), sample(100.0)], [sample(149.0), sample(100.0)], [sample(9.0), vec![]]];
+        let text = report(&[Contender::OpentrackerXdp, Contender::Opentracker], &samples);
+        assert!(text.contains("target 1 reached") && text.contains("target 1.5 missed"), "{text}");
+    }
+}
