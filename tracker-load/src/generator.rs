@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// Requests that are sent between two looks at what has come in.
 const BATCH: u64 = 64;
-/// How often a source asks for its first connection id.
-const CONNECT_ROUNDS: u32 = 5;
+/// For how long sources ask for their first connection ids: a tracker may just be starting.
+const CONNECT_LIMIT_NS: u64 = 10_000_000_000;
 /// For how long nothing is waited for longer than this at once.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
@@ -84,23 +84,22 @@ impl<C: Carrier> Generator<C> {
     /// # Errors
     /// Where the tracker does not answer all of them.
     pub(crate) fn connect(&mut self, under_way: usize) -> Result<()> {
-        for _ in 0..CONNECT_ROUNDS {
+        let limit_ns = self.world.clock.now_ns() + CONNECT_LIMIT_NS;
+        loop {
             let missing = self.world.connections.missing();
             if missing.is_empty() {
                 return Ok(());
             }
+            if self.world.clock.now_ns() >= limit_ns {
+                let count = missing.len();
+                bail!(
+                    "{count} sources were given no connection id: does the tracker run, and can it answer them?"
+                );
+            }
             let peer = self.world.composer.population.peer(0);
-            let connects = missing.into_iter();
             let request = |source| Request { kind: Kind::Connect, source, peer, is_first: false };
-            self.run_through(connects.map(request), under_way)?;
+            self.run_through(missing.into_iter().map(request), under_way)?;
         }
-        let missing = self.world.connections.missing().len();
-        if missing > 0 {
-            bail!(
-                "{missing} sources were given no connection id: does the tracker run, and can it answer them?"
-            );
-        }
-        Ok(())
     }
 
     /// Announces every peer once, with event `started`, and returns how many were answered.

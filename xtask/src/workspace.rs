@@ -5,8 +5,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The daemon's package and binary, as cargo names them.
-const DAEMON: [&str; 4] = ["--package", "tracker-user", "--bin", "opentracker-xdp"];
+/// A package and its binary, as cargo names them.
+type Binary = (&'static str, &'static str);
+const DAEMON: Binary = ("tracker-user", "opentracker-xdp");
+const LOAD_GENERATOR: Binary = ("tracker-load", "tracker-load");
 
 /// The repository that a command works on.
 pub(crate) struct Workspace {
@@ -51,8 +53,17 @@ impl Workspace {
 
     /// Builds the daemon and says where its binary is.
     pub(crate) fn build_daemon(&self, profile: Profile) -> Result<PathBuf> {
+        self.build(DAEMON, profile)
+    }
+
+    /// Builds the load generator as operators use it and says where its binary is.
+    pub(crate) fn build_load_generator(&self) -> Result<PathBuf> {
+        self.build(LOAD_GENERATOR, Profile::Release)
+    }
+
+    fn build(&self, (package, binary): Binary, profile: Profile) -> Result<PathBuf> {
         let mut cargo = self.cargo();
-        cargo.arg("build").args(DAEMON);
+        cargo.args(["build", "--package", package, "--bin", binary]);
         let directory = match profile {
             Profile::Dev => "debug",
             Profile::Release => {
@@ -61,6 +72,6 @@ impl Workspace {
             }
         };
         crate::process::run(&mut cargo)?;
-        Ok(self.target.join(directory).join("opentracker-xdp"))
+        Ok(self.target.join(directory).join(binary))
     }
 }

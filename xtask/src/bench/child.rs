@@ -67,6 +67,14 @@ impl PinnedChild {
         self.child.stdout.take().context("the child's output was taken before")
     }
 
+    /// Waits for the end of a child that has closed its output; fails, with what it wrote, unless it ended well.
+    pub(super) fn await_failure(&mut self) -> Result<()> {
+        if self.child.wait()?.success() {
+            return Ok(());
+        }
+        self.check_running()
+    }
+
     /// Fails, with the end of what the child wrote, if the child has ended.
     pub(super) fn check_running(&mut self) -> Result<()> {
         let Some(status) = self.child.try_wait()? else { return Ok(()) };

@@ -11,6 +11,7 @@ mod report;
 mod store;
 mod udp;
 mod xdp;
+mod xsk;
 
 use crate::workspace::Workspace;
 use anyhow::Result;
@@ -36,6 +37,8 @@ enum Benchmark {
     Store(store::Arguments),
     /// The XDP program: nanoseconds of a packet, connects per second, honest clients in a flood
     Xdp(xdp::Arguments),
+    /// AF_XDP beside sockets and aquatic_udp over a virtual cable: answers, CPU time, loss, latency
+    Xsk(xsk::Arguments),
 }
 
 /// Runs the benchmark that was asked for.
@@ -47,5 +50,6 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         Benchmark::Lists(arguments) => lists::run(workspace, arguments),
         Benchmark::Store(arguments) => store::run(workspace, arguments),
         Benchmark::Xdp(arguments) => xdp::run(workspace, arguments),
+        Benchmark::Xsk(arguments) => xsk::run(workspace, arguments),
     }
 }

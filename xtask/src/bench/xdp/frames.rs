@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tracker_common::wire::{ACTION_CONNECT, PROTOCOL_ID, request};
 
 /// The first byte of all source addresses that are forged.
-pub(super) const FORGED_NETWORK: u8 = 10;
+pub(in crate::bench) const FORGED_NETWORK: u8 = 10;
 
 /// IPv4, counted from the first byte of the frame: identification.
 pub(super) const IDENTIFICATION: usize = 18;
@@ -29,9 +29,9 @@ const TTL: u8 = 64;
 
 /// Link addresses of both ends.
 #[derive(Clone, Copy)]
-pub(super) struct Cable {
+pub(in crate::bench) struct Cable {
     pub(super) source: [u8; 6],
-    pub(super) destination: [u8; 6],
+    pub(in crate::bench) destination: [u8; 6],
 }
 
 /// A frame over IPv4 whose source address and port are filled in for each packet. Lower half of the address and

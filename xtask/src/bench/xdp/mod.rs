@@ -5,7 +5,7 @@
 mod connects;
 mod cost;
 mod flood;
-mod frames;
+pub(super) mod frames;
 pub(super) mod network;
 mod programs;
 mod scene;

@@ -17,12 +17,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The tracker's address on the cable.
-pub(super) const TRACKER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(in crate::bench) const TRACKER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 /// The first two bytes of the addresses of honest clients, all of which the client's namespace takes for its own.
 pub(super) const HONEST_NETWORK: [u8; 2] = [198, 18];
 /// Link addresses of both ends, as seen from the client.
-pub(super) const CABLE: Cable = Cable { source: [0x02, 0, 0, 0, 0, 2], destination: [0x02, 0, 0, 0, 0, 1] };
+pub(in crate::bench) const CABLE: Cable =
+    Cable { source: [0x02, 0, 0, 0, 0, 2], destination: [0x02, 0, 0, 0, 0, 1] };
 /// For how long a kernel thread may take to appear.
 const THREAD_LIMIT: Duration = Duration::from_secs(5);
 
@@ -30,21 +31,21 @@ const THREAD_LIMIT: Duration = Duration::from_secs(5);
 static MADE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Both namespaces; dropping it removes them.
-pub(super) struct Network {
-    pub(super) tracker: Host,
-    pub(super) client: Host,
+pub(in crate::bench) struct Network {
+    pub(in crate::bench) tracker: Host,
+    pub(in crate::bench) client: Host,
 }
 
 /// One namespace.
-pub(super) struct Host {
-    pub(super) namespace: String,
+pub(in crate::bench) struct Host {
+    pub(in crate::bench) namespace: String,
     /// The name of its end of the cable, which no other interface of this machine has.
-    pub(super) interface: String,
+    pub(in crate::bench) interface: String,
 }
 
 impl Network {
     /// Makes both.
-    pub(super) fn new() -> Result<Self> {
+    pub(in crate::bench) fn new() -> Result<Self> {
         let id = std::process::id();
         let host = |side: &str| Host {
             namespace: format!("otx-bench-{side}-{id}"),
@@ -122,7 +123,7 @@ impl Host {
 
     /// Lets the interface take in packets in a kernel thread on `core`. It needs a program in its driver or
     /// [`Self::group_packets`] first.
-    pub(super) fn receive_on(&self, core: Core) -> Result<()> {
+    pub(in crate::bench) fn receive_on(&self, core: Core) -> Result<()> {
         let Self { namespace, interface } = self;
         let switch = format!("echo 1 > /sys/class/net/{interface}/threaded");
         ip_command(&["netns", "exec", namespace, "sh", "-c", &switch])?;
@@ -138,13 +139,13 @@ impl Host {
     }
 
     /// Turns generic receive offload on: a virtual cable then takes packets in like a card, in batches.
-    pub(super) fn group_packets(&self, core: Core) -> Result<()> {
+    pub(in crate::bench) fn group_packets(&self, core: Core) -> Result<()> {
         self.run(core, || tracker_assembly::interface::turn_on_gro(&self.interface))
     }
 }
 
 /// Removes all namespaces that this process has made, and the cables with them.
-pub(super) fn remove_all() {
+pub(in crate::bench) fn remove_all() {
     for namespace in made().drain(..) {
         // It may not have come into being.
         process::succeeds(Command::new("ip").args(["netns", "delete", &namespace]));
