@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod ethtool;
 pub mod http;
 pub mod kernel_program;
+pub mod load_generator;
 pub mod netns;
 pub mod network;
 pub mod opentracker;

@@ -15,12 +15,12 @@ pub(super) fn path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os(BINARY_VARIABLE) {
         Some(path) => PathBuf::from(path),
-        None => build(),
+        None => build("tracker-user", "opentracker-xdp"),
     })
 }
 
-/// Builds it with the profile of the test, into the target directory of the test.
-fn build() -> PathBuf {
+/// Builds a binary of this source tree with the profile of the test, into the target directory of the test.
+pub(crate) fn build(package: &str, binary: &str) -> PathBuf {
     let profile_directory = profile_directory();
     let profile = match profile_directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev",
@@ -29,27 +29,14 @@ fn build() -> PathBuf {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "tracker-user",
-            "--bin",
-            "opentracker-xdp",
-            "--profile",
-            profile,
-        ])
+        .args(["build", "--quiet", "--package", package, "--bin", binary, "--profile", profile])
         .arg("--target-dir")
         .arg(target_directory())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs: it has started this test");
-    assert!(
-        output.status.success(),
-        "the daemon does not build:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    profile_directory.join("opentracker-xdp")
+    assert!(output.status.success(), "{binary} does not build:\n{}", String::from_utf8_lossy(&output.stderr));
+    profile_directory.join(binary)
 }
 
 /// The target directory that this test was built into.
