@@ -16,6 +16,7 @@ use crate::inherited::Inherited;
 use crate::notify::{Notifier, State};
 use crate::privileges::{self, Keeps};
 use crate::pulse::Pulses;
+use crate::sandbox;
 use crate::state::moment::Boot;
 use crate::state::snapshot::writer::Origin;
 use crate::state_dump::{self, Loaded};
@@ -30,7 +31,7 @@ use nix::unistd::Pid;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc::{channel, unbounded_channel};
 use tracker_common::connection_id::Slot;
@@ -49,11 +50,12 @@ struct Opened {
     origin: Origin,
 }
 
-/// Runs the tracker until it is told to stop; `reread` reads the configuration again when it is told to reload.
+/// Runs the tracker until it is told to stop; `reread` reads the configuration again, from the same files, when it is told
+/// to reload.
 ///
 /// # Errors
 /// Where it cannot start as it was told to, or a worker ends by itself.
-pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
+pub fn run(config: &Config, config_files: &[PathBuf], reread: &dyn Fn() -> Command) -> Result<()> {
     raise_descriptor_limit();
     raise_locked_memory_limit(config.xdp.mode);
     let notifier = Arc::new(Notifier::from_environment());
@@ -69,6 +71,12 @@ pub fn run(config: &Config, reread: &dyn Fn() -> Command) -> Result<()> {
     };
     let origin = Origin { store_id: random_key()?[0], boot: Boot::read() };
     privileges::give_up(&config.tracker, keeps)?;
+    sandbox::enter(&sandbox::Needs {
+        config,
+        config_files,
+        control_directory: control_socket.as_ref().and_then(ControlSocket::directory),
+        has_xdp: kernel.is_running(),
+    })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let opened = Opened { notifier, bound, control_socket, kernel, keys, kept_keys, origin };
     runtime.block_on(serve(config, reread, opened))

@@ -21,6 +21,7 @@ pub mod notify;
 pub mod peer_store;
 pub mod privileges;
 pub mod pulse;
+pub mod sandbox;
 pub mod scrape_format;
 pub mod state;
 pub mod state_dump;

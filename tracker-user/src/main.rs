@@ -23,7 +23,8 @@ fn main() -> ExitCode {
             }
             logging::start(config.log_level);
             warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            match daemon::run(&config, &|| config::from_arguments(std::env::args_os())) {
+            let files = config::files_named(std::env::args_os());
+            match daemon::run(&config, &files, &|| config::from_arguments(std::env::args_os())) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     log::error!("{error:#}");

@@ -4,6 +4,7 @@ use crate::config::types::TrackerConfig;
 use caps::errors::CapsError;
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
+use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::{Uid, User, chdir, chroot, setgid, setgroups, setuid};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -91,8 +92,21 @@ pub fn give_up(config: &TrackerConfig, keeps: Keeps) -> Result<(), PrivilegeErro
             keep(&keeps.capabilities()).map_err(PrivilegeError::Capabilities)?;
         }
         log::info!("running as {}", user.name);
+    } else if !is_root {
+        drop_others(&keeps.capabilities()).map_err(PrivilegeError::Capabilities)?;
     }
-    Ok(())
+    // Whatever is started from here on gets no more than this process has.
+    set_no_new_privs().map_err(|error| PrivilegeError::Step("no_new_privs", error))
+}
+
+/// Of the capabilities that somebody else than root was given to start with, such as to bind a low port, keeps these.
+fn drop_others(kept: &HashSet<Capability>) -> Result<(), CapsError> {
+    caps::clear(None, CapSet::Ambient)?;
+    caps::clear(None, CapSet::Inheritable)?;
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let kept = permitted.intersection(kept).copied().collect();
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)
 }
 
 /// Of all that changing the user has left permitted, keeps these and drops the rest.

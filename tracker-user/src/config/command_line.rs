@@ -12,7 +12,7 @@ use clap::error::ErrorKind;
 use options::{OptionId, SHORTCUTS};
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the arguments and the files that they name ask of the program.
 pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Command {
@@ -40,6 +40,13 @@ pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Command {
     } else {
         Command::Run { config: Box::new(config), warnings: findings }
     }
+}
+
+/// The files that are read.
+pub(super) fn files_named(arguments: impl IntoIterator<Item = OsString>) -> Vec<PathBuf> {
+    let matches = options::program().try_get_matches_from(arguments);
+    let named = matches.iter().flat_map(in_order).filter(|(option, _)| *option == OptionId::Config.name());
+    named.map(|(_, file)| file.into()).collect()
 }
 
 /// Help and version are no errors; of an error, the part that does not repeat the help.

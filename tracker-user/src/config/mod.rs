@@ -22,6 +22,7 @@ mod tests;
 
 use finding::Finding;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use types::Config;
 
 /// The exit code of a daemon that cannot start with what it was told.
@@ -53,6 +54,11 @@ pub enum Command {
         /// 2 for a start that failed, 1 for a check that did.
         exit_code: u8,
     },
+}
+
+/// The files that arguments name with `-f`, in their order; none where the arguments are wrong.
+pub fn files_named(arguments: impl IntoIterator<Item = OsString>) -> Vec<PathBuf> {
+    command_line::files_named(arguments)
 }
 
 /// Reads the arguments, the program's name first, and every file that they name.

@@ -13,7 +13,7 @@ pub use access::AccessConfig;
 pub use control::ControlConfig;
 pub use http::HttpConfig;
 pub use state::StateConfig;
-pub use tracker::TrackerConfig;
+pub use tracker::{SandboxMode, TrackerConfig};
 pub use udp::UdpConfig;
 pub use xdp::{Mode, XdpAttach, XdpConfig};
 pub use xsk::{CopyMode, XskConfig};

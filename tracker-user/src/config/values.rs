@@ -1,6 +1,6 @@
 //! From the text of a value to the value; an error says what is expected and what was found.
 
-use super::types::{CopyMode, DEFAULT_PORT, LogLevel, Mode, XdpAttach};
+use super::types::{CopyMode, DEFAULT_PORT, LogLevel, Mode, SandboxMode, XdpAttach};
 use crate::scrape_format::Format;
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, SocketAddr};
@@ -165,6 +165,16 @@ pub(super) fn ring_size(text: &str) -> Result<u32, String> {
     parsed
         .filter(|size| size.is_power_of_two() && (64..=65_536).contains(size))
         .ok_or_else(|| expected("a power of two between 64 and 65536", text))
+}
+
+/// Whether the daemon fences itself off from the host.
+pub(super) fn sandbox(text: &str) -> Result<SandboxMode, String> {
+    match text {
+        "auto" => Ok(SandboxMode::Auto),
+        "on" => Ok(SandboxMode::On),
+        "off" => Ok(SandboxMode::Off),
+        _ => Err(expected("auto, on or off", text)),
+    }
 }
 
 /// Where the XDP program runs.

@@ -3,8 +3,8 @@
 use super::{from_classic, from_toml};
 use crate::config::print::as_toml;
 use crate::config::types::{
-    AccessConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LogLevel, Mode, StateConfig,
-    TrackerConfig, Transport, UdpConfig, XdpAttach, XdpConfig, XskConfig,
+    AccessConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LogLevel, Mode, SandboxMode,
+    StateConfig, TrackerConfig, Transport, UdpConfig, XdpAttach, XdpConfig, XskConfig,
 };
 use crate::scrape_format::Format;
 use ipnet::IpNet;
@@ -45,11 +45,13 @@ fn tracker() -> impl Strategy<Value = TrackerConfig> {
     let texts =
         (option::of("\\PC{1,20}"), option::of("\\PC{1,20}"), option::of("https?://[!-.0-~][!-~]{0,20}"));
     let numbers = (1_u32..=86_400, 1_u32..=604_800, 1_u32..=31_536_000, 0_u16..=2000, 1_u16..=2000);
-    (texts, numbers).prop_flat_map(|((user, rootdir, redirect_url), numbers)| {
+    let sandboxes = proptest::sample::select(vec![SandboxMode::Auto, SandboxMode::On, SandboxMode::Off]);
+    (texts, numbers, sandboxes).prop_flat_map(|((user, rootdir, redirect_url), numbers, sandbox)| {
         let (interval_secs, timeout, torrent_timeout_secs, wanted, most) = numbers;
         (0..interval_secs).prop_map(move |interval_jitter_secs| TrackerConfig {
             user: user.clone(),
             rootdir: rootdir.clone().map(Into::into),
+            sandbox,
             redirect_url: redirect_url.clone(),
             interval_secs,
             interval_jitter_secs,

@@ -2,6 +2,29 @@
 
 use std::path::PathBuf;
 
+/// Whether the daemon fences itself off from the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SandboxMode {
+    /// As far as the kernel can.
+    #[default]
+    Auto,
+    /// Or it does not start.
+    On,
+    /// Not at all.
+    Off,
+}
+
+impl SandboxMode {
+    /// The name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Keys under `tracker.`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrackerConfig {
@@ -9,6 +32,8 @@ pub struct TrackerConfig {
     pub user: Option<String>,
     /// The directory to chroot to (as root) or change to (otherwise) after binding.
     pub rootdir: Option<PathBuf>,
+    /// How narrowly the running daemon is fenced off from the host.
+    pub sandbox: SandboxMode,
     /// Where `GET /` is redirected.
     pub redirect_url: Option<String>,
     /// Seconds until a client should announce again, before jitter.
@@ -30,6 +55,7 @@ impl Default for TrackerConfig {
         Self {
             user: None,
             rootdir: None,
+            sandbox: SandboxMode::Auto,
             redirect_url: None,
             interval_secs: 30 * 60,
             interval_jitter_secs: 3 * 60,

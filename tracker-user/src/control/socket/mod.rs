@@ -15,7 +15,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::ffi::OsString;
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub enum SocketError {
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: UnixListener,
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
 }
 
 /// The socket's name in its directory: reached by a descriptor, since a chroot comes between.
@@ -87,7 +87,7 @@ impl ControlSocket {
         let directory = locked.unlock().map_err(|(_, error)| failed(error.into()))?;
         let identity = (metadata.dev(), metadata.ino());
         let file = path.file_name().map(|name| SocketFile { directory, name: name.to_owned(), identity });
-        Ok(Self { listener: OwnedFd::from(socket).into(), _file: file })
+        Ok(Self { listener: OwnedFd::from(socket).into(), file })
     }
 
     /// A listening socket of a service manager, who looks after its file.
@@ -96,7 +96,12 @@ impl ControlSocket {
     /// Where the kernel refuses to set it up.
     pub fn inherited(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, _file: None })
+        Ok(Self { listener, file: None })
+    }
+
+    /// Its directory, where it is to be removed from in the end.
+    pub fn directory(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref().map(|file| file.directory.as_fd())
     }
 
     /// The socket, to be served. Must be called within a runtime.

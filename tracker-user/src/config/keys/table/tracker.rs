@@ -1,7 +1,7 @@
 //! Settings of the tracker itself: who it is, and how it answers announces.
 
 use super::{number, optional, seconds, store};
-use crate::config::keys::{Kind, Setting};
+use crate::config::keys::{Kind, Setting, Shown};
 use crate::config::values;
 
 /// A day: clients that hear of a longer interval give the tracker up.
@@ -31,6 +31,14 @@ pub(super) static SETTINGS: &[Setting] = &[
             store(&mut draft.config.tracker.rootdir, path)
         },
         show: |config| optional(config.tracker.rootdir.as_ref().map(|path| path.to_string_lossy().into())),
+    },
+    Setting {
+        name: "tracker.sandbox",
+        doc: "Whether the tracker fences itself off from the host once it runs: auto (as far as the kernel can), on (or no start), off.",
+        kind: Kind::Text,
+        example: "",
+        set: |draft, value| store(&mut draft.config.tracker.sandbox, values::sandbox(value)),
+        show: |config| Shown::Text(config.tracker.sandbox.name().to_owned()),
     },
     Setting {
         name: "tracker.redirect_url",
