@@ -8,9 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The clients that tests drive, and what they are driven with.
-const TEST_PACKAGES: [&str; 6] =
-    ["aria2", "transmission-cli", "transmission-daemon", "python3", "python3-venv", "iproute2"];
+/// The clients that tests drive, what they are driven with, and what judges the units for systemd.
+const TEST_PACKAGES: [&str; 7] =
+    ["aria2", "transmission-cli", "transmission-daemon", "python3", "python3-venv", "iproute2", "systemd"];
 
 /// The load generator of the benchmark over HTTP.
 const BENCH_PACKAGES: [&str; 1] = ["wrk"];
