@@ -91,74 +91,100 @@ fn what_no_setting_has_named_stays_closed() {
     }
 }
 
-/// Everything that goes on while the daemon runs, as the user that it becomes.
+/// A daemon that has everything that goes on while it runs, as the user that it becomes.
+struct Living {
+    daemon: Daemon,
+    arguments: Vec<String>,
+    directory: TemporaryDirectory,
+}
+
+impl Living {
+    fn start() -> Self {
+        let directory = TemporaryDirectory::new();
+        let place = directory.path();
+        if Uid::effective().is_root() {
+            let nobody = User::from_name("nobody").ok().flatten().expect("every Linux has nobody");
+            let (user, group) = (Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw()));
+            std::os::unix::fs::chown(place, user, group).expect("root may");
+        }
+        let settings = "tracker.sandbox on\ncontrol.socket {}/control.sock\naccess.whitelist {}/list\n\
+                        access.fifo_add {}/add\naccess.fifo_delete {}/delete\nstate.snapshot {}/snapshot\n\
+                        state.snapshot_interval_secs 1\nstate.export {}/export\nstate.export_interval_secs 1\n\
+                        udp.connection_id_lifetime_secs 1\nudp.connection_id_rotation_secs 1\n\
+                        http.full_scrape_interval_secs 0\n";
+        let settings = settings.replace("{}", place.to_str().expect("the path is text"));
+        let file = write(place, "tracker.conf", &settings);
+        write(place, "list", &"1".repeat(40));
+        let mut arguments: Vec<String> = LOOPBACK.iter().map(|argument| (*argument).to_owned()).collect();
+        arguments.extend(["-f".to_owned(), file]);
+        let daemon = Self::run(&arguments);
+        Self { daemon, arguments, directory }
+    }
+
+    fn run(arguments: &[String]) -> Daemon {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Daemon::start_command(&mut Daemon::command_as_given(&arguments))
+    }
+
+    /// Calls `ctl`, which must succeed.
+    fn ctl(&self, arguments: &[&str]) {
+        let socket = self.directory.path().join("control.sock");
+        let called = ctl(socket.to_str().expect("the path is text"), arguments);
+        assert!(called.status.success(), "{called:?}\n{}", self.daemon.log());
+    }
+
+    fn write_fifo(&self, name: &str, text: &str) {
+        let path = self.directory.path().join(name);
+        let mut fifo = OpenOptions::new().write(true).open(path).expect("the daemon has made it");
+        fifo.write_all(text.as_bytes()).expect("the daemon reads it");
+    }
+
+    /// Replaces the list, as documented.
+    fn replace_list(&self, text: &str) {
+        let beside = write(self.directory.path(), "new", text);
+        std::fs::rename(beside, self.directory.path().join("list")).expect("the directory is ours");
+    }
+}
+
 #[test]
 fn all_of_its_life_goes_on_within() {
     if !is_there_or_skipped() {
         return;
     }
-    let directory = TemporaryDirectory::new();
-    let place = directory.path();
-    if Uid::effective().is_root() {
-        let nobody = User::from_name("nobody").ok().flatten().expect("every Linux has nobody");
-        std::os::unix::fs::chown(place, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw()))
-            .expect("as root");
-    }
+    let mut living = Living::start();
     let hash = |digit: &str| digit.repeat(40);
-    let file = format!(
-        "tracker.sandbox on\ncontrol.socket {0}/control.sock\naccess.whitelist {0}/list\naccess.fifo_add {0}/add\n\
-         access.fifo_delete {0}/delete\nstate.snapshot {0}/snapshot\nstate.snapshot_interval_secs 1\n\
-         state.export {0}/export\nstate.export_interval_secs 1\nudp.connection_id_lifetime_secs 1\n\
-         udp.connection_id_rotation_secs 1\nhttp.full_scrape_interval_secs 0\n",
-        place.display()
-    );
-    let file = write(place, "tracker.conf", &file);
-    write(place, "list", &hash("1"));
-    let arguments = [LOOPBACK, &["-f", &file]].concat();
-    let mut daemon = Daemon::start_command(&mut Daemon::command_as_given(&arguments));
-    let socket = place.join("control.sock");
-    let socket = socket.to_str().expect("the path is text");
-    daemon.await_log_line("connection ids are made with a new key");
+    living.daemon.await_log_line("connection ids are made with a new key");
 
-    let fifo = |name: &str, text: String| {
-        let mut fifo = OpenOptions::new().write(true).open(place.join(name)).expect("the daemon has made it");
-        fifo.write_all(text.as_bytes()).expect("the daemon reads it");
-    };
-    fifo("add", hash("2"));
-    daemon.await_log_line("1 of 1 torrents put on the list");
-    fifo("delete", hash("1"));
-    daemon.await_log_line("1 of 1 torrents taken off the list");
-    assert!(ctl(socket, &["allow", &hash("3")]).status.success());
-    assert_eq!([0x11, 0x22, 0x33].map(|byte| is_permitted(&daemon, byte)), [false, true, true]);
+    living.write_fifo("add", &hash("2"));
+    living.daemon.await_log_line("1 of 1 torrents put on the list");
+    living.write_fifo("delete", &hash("1"));
+    living.daemon.await_log_line("1 of 1 torrents taken off the list");
+    living.ctl(&["allow", &hash("3")]);
+    assert_eq!([0x11, 0x22, 0x33].map(|byte| is_permitted(&living.daemon, byte)), [false, true, true]);
 
-    // Replaced, as documented, and read again by a signal and through the socket.
-    for (digit, byte) in [("4", 0x44), ("5", 0x55)] {
-        let beside = write(place, "new", &hash(digit));
-        std::fs::rename(beside, place.join("list")).expect("the directory is ours");
-        if digit == "4" {
-            let seen = daemon.log_lines();
-            daemon.signal(Signal::SIGHUP);
-            daemon.await_log_line_after(seen, "in force: 1 torrents");
-        } else {
-            let reloaded = ctl(socket, &["reload"]);
-            assert!(reloaded.status.success(), "{reloaded:?}");
-        }
-        assert!(is_permitted(&daemon, byte));
-    }
+    living.replace_list(&hash("4"));
+    let seen = living.daemon.log_lines();
+    living.daemon.signal(Signal::SIGHUP);
+    living.daemon.await_log_line_after(seen, "in force: 1 torrents");
+    assert!(is_permitted(&living.daemon, 0x44));
+    living.replace_list(&hash("5"));
+    living.ctl(&["reload"]);
+    assert!(is_permitted(&living.daemon, 0x55));
+
     for arguments in
         [&["status"][..], &["stats"], &["top"], &["list"], &["torrent", &hash("5")], &["log", "debug"]]
     {
-        let called = ctl(socket, arguments);
-        assert!(called.status.success(), "{called:?}");
+        living.ctl(arguments);
     }
-    let scrape = http::get(daemon.tcp_v4(), "/scrape");
+    let scrape = http::get(living.daemon.tcp_v4(), "/scrape");
     assert!(scrape.body.starts_with(b"d5:files"), "{scrape:?}");
-    assert!(place.join("export").exists());
-    assert!(ctl(socket, &["drain", "--within", "0", "--wait"]).status.success());
-    assert!(daemon.await_exit().success(), "{}", daemon.log());
+    assert!(living.directory.path().join("export").exists());
+    living.ctl(&["drain", "--within", "0", "--wait"]);
+    assert!(living.daemon.await_exit().success(), "{}", living.daemon.log());
     // Not even a file that could not be written.
-    assert!(!daemon.log().contains("denied") && !daemon.log().contains("not permitted"), "{}", daemon.log());
-    let again = Daemon::start_command(&mut Daemon::command_as_given(&arguments));
+    let log = living.daemon.log();
+    assert!(!log.contains("denied") && !log.contains("not permitted"), "{log}");
+    let again = Living::run(&living.arguments);
     assert_ne!(again.stats()["torrents"], 0, "{}", again.log());
 }
 
