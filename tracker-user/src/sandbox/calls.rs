@@ -199,7 +199,7 @@ fn compile(has_xdp: bool) -> Result<[BpfProgram; 2], BackendError> {
     Ok([absent.try_into()?, open.try_into()?])
 }
 
-/// UDP and TCP, Unix sockets, routing messages of the kernel, and AF_XDP where it may be used. No raw packets, whatever
+/// UDP and TCP, Unix sockets, messages of the kernel about interfaces, and AF_XDP where it may be used. No raw packets, whatever
 /// capabilities are left.
 fn sockets(has_xdp: bool) -> Result<Vec<SeccompRule>, BackendError> {
     let mut rules = Vec::new();
@@ -209,8 +209,11 @@ fn sockets(has_xdp: bool) -> Result<Vec<SeccompRule>, BackendError> {
             rules.push(rule(vec![is(0, family as u64)?, is_of_kind])?);
         }
     }
-    rules.push(rule(vec![is(0, libc::AF_NETLINK as u64)?, is(2, libc::NETLINK_ROUTE as u64)?])?);
+    // Interfaces and addresses; of a card's queues the kernel tells by ethtool's messages, which are generic ones.
+    let netlink = |protocol| rule(vec![is(0, libc::AF_NETLINK as u64)?, is(2, protocol)?]);
+    rules.push(netlink(libc::NETLINK_ROUTE as u64)?);
     if has_xdp {
+        rules.push(netlink(libc::NETLINK_GENERIC as u64)?);
         rules.push(rule(vec![is(0, libc::AF_XDP as u64)?])?);
     }
     Ok(rules)
@@ -350,6 +353,8 @@ mod tests {
                 let (netlink, raw) = (AddressFamily::Netlink, SockType::Raw);
                 assert_eq!(opened(netlink, raw, Some(SockProtocol::NetlinkRoute)), Ok(()));
                 assert_eq!(opened(netlink, raw, Some(SockProtocol::NetlinkAudit)), Err(Errno::EPERM));
+                let generic = opened(netlink, raw, Some(SockProtocol::NetlinkGeneric));
+                assert_eq!(generic, if has_xdp { Ok(()) } else { Err(Errno::EPERM) });
                 assert_eq!(opened(AddressFamily::Packet, raw, None), Err(Errno::EPERM));
                 let pair =
                     socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty()).map(drop);
