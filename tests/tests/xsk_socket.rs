@@ -116,6 +116,14 @@ fn busy_polling_is_set_where_it_is_asked_for_alone() {
     });
 }
 
+/// The first two numbers of the kernel's version.
+fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc is mounted");
+    let mut numbers = release.split(|character: char| !character.is_ascii_digit());
+    let mut next = || numbers.next().and_then(|number| number.parse().ok()).expect("a number");
+    (next(), next())
+}
+
 #[test]
 fn one_system_call_sends_as_many_packets_as_its_budget() {
     with_cable(|index| {
@@ -131,10 +139,10 @@ fn one_system_call_sends_as_many_packets_as_its_budget() {
                 "the budget of one system call: this kernel sends 256 packets in {own}"
             ));
         }
-        match calls(1, 64) {
-            8 => skipped("the budget of one system call: needs XDP_MAX_TX_SKB_BUDGET (Linux 6.17)"),
-            calls => assert_eq!(calls, 4),
+        if kernel() < (6, 17) {
+            return skipped("the budget of one system call: needs XDP_MAX_TX_SKB_BUDGET (Linux 6.17)");
         }
+        assert_eq!(calls(1, 64), 4);
     });
     with_cable(|index| {
         let options = Options { ring_size: 64, fill: 64, transmit_budget: 4096, ..Options::default() };
