@@ -63,7 +63,7 @@ fn ask(stream: &mut TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     stream.write_all(REQUEST)?;
     let mut answer = Vec::new();
-    while !answer.ends_with(b"seeders.\n") {
+    while !answer.ends_with(b" torrents\nopentracker") {
         let mut byte = [0];
         stream.read_exact(&mut byte)?;
         answer.extend(byte);
