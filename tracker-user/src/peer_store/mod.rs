@@ -152,6 +152,9 @@ impl PeerStore {
         let hashes = &mut hashes[..info_hashes.len().min(PREFETCHED)];
         for (hash, info_hash) in hashes.iter_mut().zip(info_hashes) {
             *hash = hash_of(self.key, info_hash);
+            prefetch::write_front(&self.shards[shard_of(*hash)]);
+        }
+        for hash in &*hashes {
             self.shard(*hash).lock().prefetch_index(*hash);
         }
         for hash in &*hashes {

@@ -21,22 +21,23 @@ pub(super) fn hash_of(key: Key, info_hash: &InfoHash) -> u64 {
     siphash24(key, words.map(u64::from_le_bytes))
 }
 
-/// One part of the torrents.
+/// One part of the torrents. What every announce touches comes first, side by side with the lock.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Shard {
-    key: Key,
     /// Dense, so that a walk can go by position and stop anywhere.
     pub(super) slots: Slots,
     index: Index,
-    pub(super) v4: Tables<PEER_V4_LEN>,
-    pub(super) v6: Tables<PEER_V6_LEN>,
-    /// The ticks in which all stamps lie.
-    window: Window,
     peers: u64,
     seeders: u64,
+    /// The ticks in which all stamps lie.
+    window: Window,
     completed: u64,
     /// Bytes of memory that the budget knows of.
     reported_memory: u64,
+    key: Key,
+    pub(super) v4: Tables<PEER_V4_LEN>,
+    pub(super) v6: Tables<PEER_V6_LEN>,
 }
 
 /// The tables of one family.

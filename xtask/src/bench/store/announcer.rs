@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use tracker_common::wire;
 
 /// Requests that are under way at once.
-const WINDOW: usize = 256;
+const WINDOW: usize = 64;
 /// After so long without any answer, what is not answered is asked again.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(20);
 /// For how long nothing at all may be answered.
 const GIVE_UP: Duration = Duration::from_secs(30);
 /// Bytes of an announce request.
@@ -100,7 +100,8 @@ impl Announcer {
                 ipi_addr: nix::libc::in_addr { s_addr: 0 },
             };
             let control = [ControlMessage::Ipv4PacketInfo(&info)];
-            let mut headers = MultiHeaders::preallocate(1, None);
+            let room = nix::cmsg_space!(nix::libc::in_pktinfo);
+            let mut headers = MultiHeaders::preallocate(1, Some(room));
             sendmmsg(self.socket.as_raw_fd(), &mut headers, [slice], to, control, MsgFlags::empty())
                 .context("cannot send on loopback")?
                 .for_each(drop);
