@@ -57,11 +57,15 @@ pub enum HttpVerdict {
     TurnedAway,
     /// Statistics, refused: there is no such mode or format, or too many walk over all torrents already.
     StatsRefused,
+    /// A snapshot for another node, begun.
+    SnapshotBegun,
+    /// A snapshot, refused: its address may not have one, or too many are being made.
+    SnapshotRefused,
 }
 
 impl HttpVerdict {
     /// Every verdict, in the order of the counters.
-    pub const ALL: [HttpVerdict; 18] = [
+    pub const ALL: [HttpVerdict; 20] = [
         Self::AnnounceAnswered,
         Self::AnnounceRefused,
         Self::ScrapeAnswered,
@@ -80,6 +84,8 @@ impl HttpVerdict {
         Self::FullScrapeRefused,
         Self::TurnedAway,
         Self::StatsRefused,
+        Self::SnapshotBegun,
+        Self::SnapshotRefused,
     ];
 
     /// The name under which the counter is published.
@@ -103,6 +109,8 @@ impl HttpVerdict {
             Self::FullScrapeRefused => "full_scrape_refused",
             Self::TurnedAway => "turned_away",
             Self::StatsRefused => "stats_refused",
+            Self::SnapshotBegun => "snapshot_begun",
+            Self::SnapshotRefused => "snapshot_refused",
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::control::{
 use crate::counters::Counters;
 use crate::http;
 use crate::inherited::Inherited;
+use crate::join;
 use crate::notify::{Notifier, State};
 use crate::privileges::{self, Keeps};
 use crate::pulse::Pulses;
@@ -87,9 +88,10 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
     let Opened { notifier, bound, control_socket, kernel, keys, kept_keys, origin } = opened;
     let (tracker, lists) = make_tracker(config, origin)?;
     let state = StateKeeper::start(&config.state, &tracker, origin)?;
+    join::join(&config.batchsync, &tracker, control::state::timeouts(&config.tracker)).await;
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
-    let service =
-        Arc::new(http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?);
+    let service = http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?;
+    let service = Arc::new(service.with_snapshots(origin, &config.batchsync.admin_ip));
 
     let signals = Signals::catch().context("cannot catch signals")?;
     let (lost, lost_workers) = unbounded_channel();

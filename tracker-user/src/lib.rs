@@ -15,6 +15,7 @@ pub mod http;
 pub mod info_hash;
 pub mod ingress;
 pub mod inherited;
+pub mod join;
 pub mod logging;
 mod netlink;
 pub mod notify;

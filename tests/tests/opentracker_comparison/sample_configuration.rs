@@ -32,7 +32,7 @@ fn configuration(directory: &TemporaryDirectory, listen: &str, list: &str) -> St
 }
 
 #[test]
-fn every_keyword_of_opentracker_is_accepted_and_what_has_no_effect_is_said() {
+fn every_keyword_of_opentracker_is_accepted() {
     let directory = TemporaryDirectory::new();
     let listen = "listen.udp.workers 4\nlisten.tcp_udp 0.0.0.0\nlisten.tcp_udp 192.0.2.1:80\nlisten.tcp 10.0.0.5\n\
                   listen.udp 192.0.2.1:6970\nlisten.tcp_udp [2001:db8::1]:80\n";
@@ -42,9 +42,7 @@ fn every_keyword_of_opentracker_is_accepted_and_what_has_no_effect_is_said() {
             Daemon::command_as_given(&["-f", &path, "--check-config"]).output().expect("the daemon starts");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{said}");
-        let lines: Vec<&str> = said.lines().collect();
-        let [line] = lines[..] else { panic!("more than one warning: {said}") };
-        assert!(line.contains("warning: batchsync.cluster.admin_ip: "), "{line}");
+        assert_eq!(said, "", "nothing of it is without effect");
     }
 }
 
@@ -65,6 +63,5 @@ fn a_tracker_starts_with_every_keyword_of_opentracker() {
     }
     let mut command = Daemon::command_as_given(&["-f", &path, "--mode", "socket"]);
     let mut daemon = Daemon::start_command(&mut command);
-    assert!(daemon.log().contains("batchsync.cluster.admin_ip"), "{}", daemon.log());
     assert!(daemon.terminate().success());
 }

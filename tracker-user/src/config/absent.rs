@@ -1,5 +1,4 @@
-//! What opentracker has and this version has not: named and refused, never ignored; or where
-//! opentracker itself does nothing about it any more, named and passed over.
+//! What opentracker has and this version has not: named and refused, never ignored.
 //!
 //! A tracker that ignores its list of allowed torrents is worse than one that does not start.
 
@@ -12,24 +11,10 @@ pub(super) struct AbsentFeature {
     /// The short option of opentracker.
     pub(super) option: Option<&'static str>,
     name: &'static str,
-    /// Whether opentracker has no more than the keyword: then a tracker without it is no other than before.
-    is_harmless: bool,
 }
 
-pub(super) const ABSENT_FEATURES: &[AbsentFeature] = &[
-    AbsentFeature {
-        keywords: &["livesync."],
-        option: Some("s"),
-        name: "live synchronisation",
-        is_harmless: false,
-    },
-    AbsentFeature {
-        keywords: &["batchsync."],
-        option: None,
-        name: "batch synchronisation",
-        is_harmless: true,
-    },
-];
+pub(super) const ABSENT_FEATURES: &[AbsentFeature] =
+    &[AbsentFeature { keywords: &["livesync."], option: Some("s"), name: "live synchronisation" }];
 
 impl AbsentFeature {
     /// The feature that a keyword asks for.
@@ -46,12 +31,8 @@ impl AbsentFeature {
         ABSENT_FEATURES.iter().find(|feature| feature.option == Some(option))
     }
 
-    /// The refusal; no more than a warning where nothing is lost.
+    /// The refusal.
     pub(super) fn refuse(&self, place: &Place, keyword: &str) -> Finding {
-        if self.is_harmless {
-            let what = format!("this has no effect: neither opentracker nor this version has {}", self.name);
-            return Finding::error(place, keyword, what).as_warning().mended_by("it can be removed");
-        }
         Finding::error(place, keyword, format!("this version does not have {}", self.name))
             .mended_by("remove it to run without")
     }

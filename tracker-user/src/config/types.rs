@@ -1,6 +1,7 @@
 //! The configuration as the daemon uses it: plain values with their defaults, however they were given.
 
 mod access;
+mod batchsync;
 mod control;
 mod http;
 mod state;
@@ -10,6 +11,7 @@ mod xdp;
 mod xsk;
 
 pub use access::AccessConfig;
+pub use batchsync::BatchsyncConfig;
 pub use control::ControlConfig;
 pub use http::HttpConfig;
 pub use state::StateConfig;
@@ -43,6 +45,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// What outlives a run.
     pub state: StateConfig,
+    /// How a node takes over the state of another one.
+    pub batchsync: BatchsyncConfig,
     /// How an operator reaches the daemon while it runs.
     pub control: ControlConfig,
     /// How much is written to standard error.

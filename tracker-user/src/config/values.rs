@@ -87,6 +87,13 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// Where a node speaks HTTP, also as a URL of it.
+pub(super) fn http_address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.strip_prefix("http://").map_or(text, |rest| rest.trim_end_matches('/'));
+    let wanted = "an address such as 192.0.2.1:6969, [2001:db8::1]:6969 or http://192.0.2.1:6969";
+    socket_address(address).ok().filter(|address| address.port() != 0).ok_or_else(|| expected(wanted, text))
+}
+
 /// An address without a port.
 pub(super) fn ip_address(text: &str) -> Result<IpAddr, String> {
     let parsed = text.parse::<IpAddr>().map(|ip| ip.to_canonical());

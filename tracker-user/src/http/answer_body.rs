@@ -1,6 +1,7 @@
 //! What the body of a response is: bytes that are there, or something that is made while it is sent.
 
 use super::full_scrape::FullScrape;
+use super::snapshot::SnapshotBody;
 use super::stats::Survey;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,6 +15,7 @@ pub(super) enum AnswerBody {
     Whole(Full<Bytes>),
     FullScrape(Box<FullScrape>),
     Survey(Box<Survey>),
+    Snapshot(SnapshotBody),
 }
 
 impl Body for AnswerBody {
@@ -30,6 +32,7 @@ impl Body for AnswerBody {
             }
             Self::FullScrape(body) => Pin::new(body).poll_frame(context),
             Self::Survey(body) => Pin::new(body).poll_frame(context),
+            Self::Snapshot(body) => Pin::new(body).poll_frame(context),
         }
     }
 
@@ -38,6 +41,7 @@ impl Body for AnswerBody {
             Self::Whole(body) => body.is_end_stream(),
             Self::FullScrape(body) => body.is_end_stream(),
             Self::Survey(body) => body.is_end_stream(),
+            Self::Snapshot(body) => body.is_end_stream(),
         }
     }
 
@@ -46,6 +50,7 @@ impl Body for AnswerBody {
             Self::Whole(body) => body.size_hint(),
             Self::FullScrape(body) => body.size_hint(),
             Self::Survey(body) => body.size_hint(),
+            Self::Snapshot(body) => body.size_hint(),
         }
     }
 }

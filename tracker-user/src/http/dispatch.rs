@@ -7,11 +7,13 @@ use super::answer_body::AnswerBody;
 use super::client_ip::client_ip;
 use super::full_scrape::{self, Begun, Format, TooMany};
 use super::refusal::Refusal;
+use super::snapshot::{self, NoSnapshot, SnapshotBody};
 use super::stats::{Survey, View};
 use super::{scrape, stats};
 use crate::clock::Now;
 use crate::config::types::HttpConfig;
 use crate::counters::{HttpCounters, HttpVerdict};
+use crate::join;
 use crate::peer_store::PeersOut;
 use crate::tracker::Announce;
 use bytes::Bytes;
@@ -48,6 +50,7 @@ enum Endpoint {
     Scrape,
     FullScrape,
     Stats,
+    Snapshot,
     Root,
     Nothing,
 }
@@ -65,6 +68,7 @@ struct Answer {
 enum Stream {
     FullScrape(Box<Begun>),
     Survey(Box<Survey>),
+    Snapshot(SnapshotBody),
 }
 
 /// Who asks for a full scrape, and for what.
@@ -161,6 +165,7 @@ impl Dispatcher {
             }
             Endpoint::Scrape | Endpoint::FullScrape => self.scrape(query, scratch),
             Endpoint::Stats => self.stats(client, headers, query, scratch),
+            Endpoint::Snapshot => self.snapshot(source, query, scratch),
             Endpoint::Root => self.root(scratch),
             Endpoint::Nothing => not_found(scratch),
         }
@@ -266,6 +271,31 @@ impl Dispatcher {
         }
     }
 
+    fn snapshot(&self, source: IpAddr, query: &[u8], scratch: &mut Scratch) -> Answer {
+        let Service { snapshots: Some(snapshots), tracker, .. } = &*self.service else {
+            return not_found(scratch);
+        };
+        let (explanation, status): (&[u8], _) = match snapshots.begin(tracker, source, snapshot::from(query))
+        {
+            Ok(body) => {
+                let (content_type, stream) = ("application/octet-stream", Some(Stream::Snapshot(body)));
+                return Answer {
+                    content_type,
+                    stream,
+                    ..Answer::text(HttpVerdict::SnapshotBegun, StatusCode::OK)
+                };
+            }
+            Err(NoSnapshot::Forbidden) => {
+                (b"batchsync.cluster.admin_ip does not have this address\n", StatusCode::FORBIDDEN)
+            }
+            Err(NoSnapshot::Busy) => {
+                (b"as many snapshots as may are being made; try again\n", StatusCode::SERVICE_UNAVAILABLE)
+            }
+        };
+        scratch.body.extend_from_slice(explanation);
+        Answer::text(HttpVerdict::SnapshotRefused, status)
+    }
+
     fn root(&self, scratch: &mut Scratch) -> Answer {
         let Some(url) = &self.service.redirect else { return not_found(scratch) };
         let location = (header::LOCATION, url.clone());
@@ -276,6 +306,7 @@ impl Dispatcher {
 fn streamed(stream: Stream) -> Response<AnswerBody> {
     let Begun { body, coding } = match stream {
         Stream::Survey(survey) => return Response::new(AnswerBody::Survey(survey)),
+        Stream::Snapshot(body) => return Response::new(AnswerBody::Snapshot(body)),
         Stream::FullScrape(begun) => *begun,
     };
     let mut response = Response::new(AnswerBody::FullScrape(Box::new(body)));
@@ -309,6 +340,9 @@ fn endpoint(uri: &Uri, stats_path: &str) -> Endpoint {
     let (path, query) = (uri.path(), uri.query());
     if path.strip_prefix('/') == Some(stats_path) {
         return Endpoint::Stats;
+    }
+    if path == join::PATH {
+        return Endpoint::Snapshot;
     }
     match path.trim_start_matches('/') {
         "" if query.is_none_or(str::is_empty) => Endpoint::Root,
@@ -349,6 +383,8 @@ mod tests {
             ("/?", Endpoint::Root),
             ("/favicon.ico", Endpoint::Nothing),
             ("/s?x", Endpoint::Nothing),
+            ("/cluster/snapshot?from=1", Endpoint::Snapshot),
+            ("/cluster/snapshots", Endpoint::Nothing),
             ("/Announce?x", Endpoint::Nothing),
             ("*", Endpoint::Nothing),
         ] {

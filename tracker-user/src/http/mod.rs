@@ -18,6 +18,7 @@ mod listener;
 mod query;
 mod refusal;
 mod scrape;
+mod snapshot;
 mod stats;
 
 pub use listener::{WorkerSettings, run_worker};
@@ -25,9 +26,12 @@ pub use listener::{WorkerSettings, run_worker};
 use crate::clock::Now;
 use crate::config::types::{AccessConfig, Config, HttpConfig};
 use crate::counters::Counters;
+use crate::state::snapshot::writer::Origin;
 use crate::tracker::Tracker;
 use full_scrape::FullScrapes;
 use hyper::header::HeaderValue;
+use ipnet::IpNet;
+use snapshot::Snapshots;
 use stats::Surveys;
 use std::sync::Arc;
 
@@ -42,6 +46,8 @@ pub struct Service {
     peers_wanted_max: u16,
     full_scrapes: Arc<FullScrapes>,
     surveys: Arc<Surveys>,
+    /// Where nodes may fetch any.
+    snapshots: Option<Snapshots>,
     started: Now,
     /// Names this run, for whoever counts across restarts.
     id: u32,
@@ -78,9 +84,17 @@ impl Service {
             peers_wanted_max: config.tracker.peers_wanted_max,
             full_scrapes: Arc::new(FullScrapes::new(&config.http)),
             surveys: Arc::default(),
+            snapshots: None,
             started,
             id: fastrand::u32(..),
         })
+    }
+
+    /// The same with snapshots for the nodes of these networks; without any, there are none.
+    #[must_use]
+    pub fn with_snapshots(self, origin: Origin, may_fetch: &[IpNet]) -> Self {
+        let snapshots = (!may_fetch.is_empty()).then(|| Snapshots::new(origin, may_fetch.to_vec()));
+        Self { snapshots, ..self }
     }
 
     /// Every worker's counters.

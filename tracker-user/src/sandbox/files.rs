@@ -4,8 +4,8 @@
 use super::Needs;
 use crate::config::types::Config;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use std::fmt::Display;
 use std::os::fd::AsFd;
@@ -85,10 +85,13 @@ fn rules(needs: &Needs<'_>) -> Result<RulesetCreated, RulesetError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(FILES_ABI))?
-        // None is granted: ports are bound already, and nobody is connected to.
+        // Ports are bound already; of others only those of nodes whose state is asked for are connected to.
         .handle_access(AccessNet::from_all(NETWORK_ABI))?
         .scope(Scope::Signal)?
         .create()?;
+    for node in &needs.config.batchsync.join {
+        rules = rules.add_rule(NetPort::new(node.port(), AccessNet::ConnectTcp))?;
+    }
     let of_files = needs.config_files.iter().map(|path| (path.as_path(), Use::Read));
     for (path, kind) in paths(needs.config).into_iter().chain(of_files) {
         for directory in directories(path) {

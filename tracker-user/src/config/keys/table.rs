@@ -1,6 +1,7 @@
 //! The entries of the table of settings, a file for each group, in the order in which they are documented and printed.
 
 mod access;
+mod batchsync;
 mod control;
 mod http;
 mod listen;
@@ -26,6 +27,7 @@ static GROUPS: &[&[Setting]] = &[
     xsk::SETTINGS,
     http::SETTINGS,
     state::SETTINGS,
+    batchsync::SETTINGS,
     control::SETTINGS,
     log::SETTINGS,
 ];

@@ -91,23 +91,37 @@ fn every_mistake_of_a_classic_file_is_found_with_its_line() {
 
 #[test]
 fn keywords_of_absent_features_are_refused_in_both_formats() {
-    let classic = "livesync.cluster.listen 1.2.3.4:9696\nbatchsync.cluster.admin_ip 1.2.3.4\n";
-    let (_, findings) = from_classic(classic);
-    assert_eq!(findings.len(), 2);
-    assert!(findings[0].contains("this version does not have live synchronisation"), "{findings:?}");
-    assert!(
-        findings[1].contains(": warning: batchsync.cluster.admin_ip: this has no effect"),
-        "{findings:?}"
-    );
-    let toml = "[batchsync.cluster]\nadmin_ip = \"1.2.3.4\"\n[livesync.cluster]\nlisten = \"1.2.3.4:9696\"\n";
-    let (_, findings) = from_toml(toml);
+    let (_, findings) = from_classic("livesync.cluster.listen 1.2.3.4:9696\n");
+    assert_eq!(findings.len(), 1);
+    assert!(findings.iter().all(|finding| finding.contains("this version does not have ")), "{findings:?}");
+    let (_, findings) = from_toml("[livesync.cluster]\nlisten = \"1.2.3.4:9696\"\n");
     assert_eq!(
         findings,
-        [
-            "t.toml:1: warning: batchsync: this has no effect: neither opentracker nor this version has batch \
-             synchronisation; it can be removed",
-            "t.toml:3: livesync: this version does not have live synchronisation; remove it to run without",
-        ]
+        ["t.toml:1: livesync: this version does not have live synchronisation; remove it to run without"]
+    );
+}
+
+#[test]
+fn the_nodes_of_a_cluster_are_named_in_both_formats() {
+    let classic = "batchsync.cluster.admin_ip 1.2.3.0/24\nbatchsync.cluster.join http://1.2.3.4:80/\n\
+                   batchsync.cluster.join [2001:db8::1]\nbatchsync.cluster.join_timeout_secs 9\n";
+    let toml = "[batchsync.cluster]\nadmin_ip = [\"1.2.3.0/24\"]\n\
+                join = [\"1.2.3.4:80\", \"[2001:db8::1]:6969\"]\njoin_timeout_secs = 9\n";
+    let (config, findings) = from_classic(classic);
+    assert_eq!(findings, Vec::<String>::new());
+    assert_eq!(from_toml(toml), (config.clone(), Vec::new()));
+    let donors: Vec<_> = config.batchsync.join.iter().map(ToString::to_string).collect();
+    assert_eq!(donors, ["1.2.3.4:80", "[2001:db8::1]:6969"]);
+    let (_, findings) = from_classic("batchsync.cluster.join tracker.example:80\n");
+    assert!(findings.len() == 1 && findings[0].contains("expected an address"), "{findings:?}");
+}
+
+#[test]
+fn state_files_are_each_their_own() {
+    let (_, findings) = from_classic("state.export a\nstate.snapshot a\nstate.load b\n");
+    assert_eq!(
+        findings,
+        ["t.conf:2: state.snapshot: state.export is the same file; name another file for one of them"]
     );
 }
 

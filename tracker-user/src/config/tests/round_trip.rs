@@ -3,8 +3,8 @@
 use super::{from_classic, from_toml};
 use crate::config::print::as_toml;
 use crate::config::types::{
-    AccessConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LogLevel, Mode, SandboxMode,
-    StateConfig, TrackerConfig, Transport, UdpConfig, XdpAttach, XdpConfig, XskConfig,
+    AccessConfig, BatchsyncConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LogLevel, Mode,
+    SandboxMode, StateConfig, TrackerConfig, Transport, UdpConfig, XdpAttach, XdpConfig, XskConfig,
 };
 use crate::scrape_format::Format;
 use ipnet::IpNet;
@@ -200,8 +200,23 @@ fn config() -> impl Strategy<Value = Config> {
     let control = option::of("/\\PC{0,20}[a-z]".prop_map(PathBuf::from));
     let control = control.prop_map(|socket| ControlConfig { socket });
     let ways_in = (udp(), xdp(), xsk(), http());
-    (listen(), tracker(), access(), ways_in, state(), control, log).prop_map(
-        |(listen, tracker, access, (udp, xdp, xsk, http), state, control, (log_level, log_refused))| Config {
+    let donors = vec((ip(), 1..=u16::MAX).prop_map(SocketAddr::from), 0..3);
+    let batchsync = (networks(), donors, 1..=3600_u32);
+    let batchsync = batchsync.prop_map(|(admin_ip, join, join_timeout_secs)| BatchsyncConfig {
+        admin_ip,
+        join,
+        join_timeout_secs,
+    });
+    (listen(), tracker(), access(), ways_in, (state(), batchsync), control, log).prop_map(
+        |(
+            listen,
+            tracker,
+            access,
+            (udp, xdp, xsk, http),
+            (state, batchsync),
+            control,
+            (log_level, log_refused),
+        )| Config {
             listen,
             tracker,
             access,
@@ -210,6 +225,7 @@ fn config() -> impl Strategy<Value = Config> {
             xsk,
             http,
             control,
+            batchsync,
             log_level,
             log_refused,
             state,

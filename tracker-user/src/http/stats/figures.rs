@@ -159,6 +159,7 @@ impl<'a> Figures<'a> {
                 HttpVerdict::StatsForbidden,
                 HttpVerdict::SourceDenied,
                 HttpVerdict::ClientDenied,
+                HttpVerdict::SnapshotRefused,
             ]),
             not_found: count(&[HttpVerdict::NotFound]),
             internal: 0,

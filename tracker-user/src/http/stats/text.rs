@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn tables_have_a_line_for_everything_they_count() {
         let herr =
-            "302 RED 64\n400 ... 768\n400 PAR 131082\n400 COM 0\n403 IP  10272\n404 INV 128\n500 SRV 0\n";
+            "302 RED 64\n400 ... 768\n400 PAR 131082\n400 COM 0\n403 IP  534560\n404 INV 128\n500 SRV 0\n";
         assert_eq!(written(Mode::Herr), herr);
         let renew = written(Mode::Renew);
         assert_eq!(
@@ -246,7 +246,7 @@ mod tests {
             "      <count interval=\"44\">0</count>\n    </renew>\n    <http_error>\n",
             "      <count code=\"302 Redirect\">64</count>\n      <count code=\"400 Parse Error\">768</count>\n",
             "      <count code=\"400 Not Modest\">32768</count>\n",
-            "      <count code=\"403 Access Denied\">10272</count>\n      <count code=\"404 Not found\">128</count>\n",
+            "      <count code=\"403 Access Denied\">534560</count>\n      <count code=\"404 Not found\">128</count>\n",
             "    </http_error>\n    <mutex_stall>\n      <count>0</count>\n    </mutex_stall>\n  </debug>\n",
             "  <opentracker-xdp>\n",
             "    <udp verdict=\"connection_id_forged\">500</udp>\n",
