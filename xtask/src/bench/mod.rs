@@ -8,6 +8,7 @@ mod http;
 mod lists;
 mod load;
 mod report;
+mod snapshot;
 mod store;
 mod udp;
 mod xdp;
@@ -35,6 +36,10 @@ enum Benchmark {
     Lists(lists::Arguments),
     /// The peer store: bytes for a peer, nanoseconds of an announce, what makes it wait
     Store(store::Arguments),
+    /// Snapshots: seconds to write and to read them, their size, what announces notice
+    Snapshot(snapshot::Arguments),
+    /// A node that takes over the state of another one: seconds, bytes, and whether both have the same
+    Join(snapshot::Arguments),
     /// The XDP program: nanoseconds of a packet, connects per second, honest clients in a flood
     Xdp(xdp::Arguments),
     /// AF_XDP beside sockets and aquatic_udp over a virtual cable: answers, CPU time, loss, latency
@@ -49,6 +54,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         Benchmark::FullScrape(arguments) => full_scrape::run(workspace, arguments),
         Benchmark::Lists(arguments) => lists::run(workspace, arguments),
         Benchmark::Store(arguments) => store::run(workspace, arguments),
+        Benchmark::Snapshot(arguments) => snapshot::run(workspace, arguments),
+        Benchmark::Join(arguments) => snapshot::join(workspace, arguments),
         Benchmark::Xdp(arguments) => xdp::run(workspace, arguments),
         Benchmark::Xsk(arguments) => xsk::run(workspace, arguments),
     }
