@@ -15,7 +15,7 @@ use tracker_user::peer_store::PeersOut;
 use tracker_user::state::moment::Boot;
 use tracker_user::state::snapshot::file;
 use tracker_user::state::snapshot::writer::Origin;
-use tracker_user::tracker::{Announce, Event, Tracker};
+use tracker_user::tracker::{Announce, Event, Protocol, Tracker};
 
 /// Enough for a snapshot of several blocks.
 const TORRENTS: u32 = 30_000;
@@ -40,6 +40,7 @@ fn donor(directory: &Path) -> Daemon {
     for number in 0..TORRENTS {
         for port in 1..=1 + number % 2 {
             let announce = Announce {
+                over: Protocol::Udp,
                 info_hash: InfoHash(hash(number)),
                 peer: ([127, 0, 0, 2], port as u16).into(),
                 bytes_left: u64::from(port - 1),

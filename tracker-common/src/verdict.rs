@@ -86,6 +86,8 @@ verdicts! {
     TorrentForbidden = "torrent_forbidden",
     /// An announce of a client whose software the operator denies, answered with an error.
     ClientDenied = "client_denied",
+    /// An announce from an address that the operator has no peers of, answered with an error.
+    AddressRefused = "address_refused",
 }
 
 impl Verdict {

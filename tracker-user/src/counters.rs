@@ -61,11 +61,13 @@ pub enum HttpVerdict {
     SnapshotBegun,
     /// A snapshot, refused: its address may not have one, or too many are being made.
     SnapshotRefused,
+    /// An announce from an address that the operator has no peers of.
+    AddressRefused,
 }
 
 impl HttpVerdict {
     /// Every verdict, in the order of the counters.
-    pub const ALL: [HttpVerdict; 20] = [
+    pub const ALL: [HttpVerdict; 21] = [
         Self::AnnounceAnswered,
         Self::AnnounceRefused,
         Self::ScrapeAnswered,
@@ -86,6 +88,7 @@ impl HttpVerdict {
         Self::StatsRefused,
         Self::SnapshotBegun,
         Self::SnapshotRefused,
+        Self::AddressRefused,
     ];
 
     /// The name under which the counter is published.
@@ -105,6 +108,7 @@ impl HttpVerdict {
             Self::SourceDenied => "source_denied",
             Self::TorrentForbidden => "torrent_forbidden",
             Self::ClientDenied => "client_denied",
+            Self::AddressRefused => "address_refused",
             Self::FullScrapeBegun => "full_scrape_begun",
             Self::FullScrapeRefused => "full_scrape_refused",
             Self::TurnedAway => "turned_away",
@@ -154,6 +158,8 @@ pub struct UdpCounters {
     pub verdicts: CounterSet<{ Verdict::COUNT }>,
     /// Answers that the kernel refused to send.
     pub unsent: CounterSet<1>,
+    /// Times that nothing was left to be done.
+    pub waits: CounterSet<1>,
     /// What is noted of announces.
     pub announces: AnnounceCounters,
 }
@@ -165,6 +171,8 @@ pub struct HttpCounters {
     pub verdicts: CounterSet<{ HttpVerdict::ALL.len() }>,
     /// Connections that were accepted.
     pub connections: CounterSet<1>,
+    /// Connections that were closed, as the oldest, for another one.
+    pub closed_for_room: CounterSet<1>,
     /// What is noted of announces.
     pub announces: AnnounceCounters,
 }
@@ -253,6 +261,11 @@ impl Counters {
     /// Connections over TCP that all workers have accepted.
     pub fn connections(&self) -> u64 {
         self.http.iter().map(|set| set.connections.get(0)).sum()
+    }
+
+    /// Connections that all workers have closed for another one.
+    pub fn closed_for_room(&self) -> u64 {
+        self.http.iter().map(|set| set.closed_for_room.get(0)).sum()
     }
 
     /// What all workers have noted of announces.

@@ -202,8 +202,8 @@ fn start_kernel(
 
 /// The tracker with its lists and with what an earlier run has left.
 fn make_tracker(config: &Config, origin: Origin) -> Result<(Arc<Tracker>, Arc<Lists>)> {
-    let tracker = Arc::new(Tracker::new(config.tracker.clone(), random_key()?));
-    tracker.set_access(AccessList::of(&config.access));
+    let tracker = Arc::new(Tracker::of(config, random_key()?));
+    tracker.set_access(AccessList::of(&config.access).refusing(&config.store));
     let lists = Lists::start(&config.access, config.log_refused, Arc::clone(&tracker))?;
     control::state::restore(config, &tracker, origin)?;
     if let Some(path) = &config.state.load {

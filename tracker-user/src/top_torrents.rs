@@ -96,7 +96,7 @@ mod tests {
     use crate::config::types::TrackerConfig;
     use crate::info_hash::InfoHash;
     use crate::peer_store::PeersOut;
-    use crate::tracker::{Announce, Event, Tracker};
+    use crate::tracker::{Announce, Event, Protocol, Tracker};
     use std::net::Ipv4Addr;
 
     /// Torrent `n` of `torrents` has `n % 97` seeders and, if `n` is even, one leecher.
@@ -107,6 +107,7 @@ mod tests {
             let seeders = (1..=number % 97).map(|port| (port, 0));
             for (port, bytes_left) in seeders.chain((number % 2 == 0).then_some((1000, 1))) {
                 let announce = Announce {
+                    over: Protocol::Udp,
                     info_hash: info_hash(number),
                     peer: (Ipv4Addr::LOCALHOST, port).into(),
                     bytes_left,

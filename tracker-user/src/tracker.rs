@@ -1,14 +1,19 @@
 //! Announce and scrape, the same for both protocols: no sockets, no clock, no bytes of a protocol.
 
+mod decoys;
+mod intervals;
+
 use crate::access_list::{AccessList, PeerId, Refusal, Refusals, TorrentList};
 use crate::clock::Now;
-use crate::config::types::TrackerConfig;
+use crate::config::types::{Config, TrackerConfig};
 use crate::counters::Noted;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{
     Limits, PeerStore, PeersOut, Standing, StoreConfig, SwarmCounts, Taken, Timeouts, Update,
 };
 use arc_swap::{ArcSwap, Guard};
+use decoys::{Asked, Decoys};
+use intervals::Intervals;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -25,9 +30,20 @@ pub enum Event {
     Stopped,
 }
 
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// BEP 15.
+    Udp,
+    /// BEP 3.
+    Http,
+}
+
 /// One announce, proven to come from its address.
 #[derive(Clone, Copy, Debug)]
 pub struct Announce {
+    /// What the client speaks: that may have an interval of its own.
+    pub over: Protocol,
     /// The torrent.
     pub info_hash: InfoHash,
     /// Where other peers reach this one: the source address with the announced port. Port 0 is never stored.
@@ -65,6 +81,9 @@ impl Announced {
 pub struct Tracker {
     store: PeerStore,
     config: TrackerConfig,
+    limits: Limits,
+    intervals: Intervals,
+    decoys: Decoys,
     access: ArcSwap<AccessList>,
     torrents: ArcSwap<TorrentList>,
     refusals: OnceLock<Arc<Refusals>>,
@@ -72,14 +91,24 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// An empty tracker. `key` is secret and random, see [`PeerStore::new`].
+    /// An empty tracker with these settings, and the defaults of all others. `key` is secret and random, see
+    /// [`PeerStore::new`].
     pub fn new(config: TrackerConfig, key: Key) -> Self {
-        let timeouts =
-            Timeouts { peer_secs: config.peer_timeout_secs, torrent_secs: config.torrent_timeout_secs };
-        let store = StoreConfig { timeouts, limits: Limits::default() };
+        Self::of(&Config { tracker: config, ..Config::default() }, key)
+    }
+
+    /// An empty tracker as it is configured, but for whom it serves and which torrents.
+    pub fn of(config: &Config, key: Key) -> Self {
+        let TrackerConfig { peer_timeout_secs: peer_secs, torrent_timeout_secs: torrent_secs, .. } =
+            config.tracker;
+        let limits = config.store.limits;
+        let store = StoreConfig { timeouts: Timeouts { peer_secs, torrent_secs }, limits };
         Self {
             store: PeerStore::new(key, store),
-            config,
+            limits,
+            intervals: Intervals::of(config),
+            decoys: Decoys::new(config.tracker.decoy_peers_percent, key),
+            config: config.tracker.clone(),
             access: ArcSwap::default(),
             torrents: ArcSwap::default(),
             refusals: OnceLock::new(),
@@ -95,6 +124,16 @@ impl Tracker {
     /// Whether announces of a client with this peer id are taken in.
     pub fn allows_client(&self, peer_id: &PeerId) -> bool {
         self.access.load().allows_client(peer_id)
+    }
+
+    /// Whether peers of this address are taken in. Asked before [`Tracker::announce`], by whoever refuses the others.
+    pub fn takes_peers_of(&self, address: IpAddr) -> bool {
+        self.access.load().takes_peers_of(address)
+    }
+
+    /// Who is served now. Not to be kept.
+    pub fn access(&self) -> Guard<Arc<AccessList>> {
+        self.access.load()
     }
 
     /// Replaces who is served, whole and at once.
@@ -167,7 +206,10 @@ impl Tracker {
         };
         let Taken { counts, renewed_after_secs, first_completion } =
             self.store.announce(&update, random, peers);
-        let interval_secs = self.interval_secs(random);
+        let Update { info_hash, peers_wanted, now_secs, .. } = update;
+        // The last thing before the answer: nobody else learns of them.
+        self.decoys.mix(&Asked { info_hash, peers_wanted, now_secs, known: counts.peers() }, random, peers);
+        let interval_secs = self.intervals.draw(announce.over, random);
         Announced { counts, interval_secs, renewed_after_secs, first_completion }
     }
 
@@ -175,20 +217,16 @@ impl Tracker {
     pub fn noted(&self, announce: &Announce, announced: &Announced) -> Noted {
         let Announced { renewed_after_secs, first_completion, .. } = *announced;
         let renewed_after_secs = renewed_after_secs.filter(|_| announce.event != Event::Stopped);
+        // The earliest that anyone of them is told. Within a minute of the announce before, a peer rather has something new
+        // to say.
+        let too_early = 60..self.intervals.earliest_secs(announce.over) / 2;
         Noted {
             client: announce.peer.ip(),
             peers_wanted: self.peers_wanted(announce.peers_wanted),
             renewed_after_secs,
-            too_early: renewed_after_secs.is_some_and(|secs| self.is_too_early(secs)),
+            too_early: renewed_after_secs.is_some_and(|secs| too_early.contains(&secs)),
             first_completion,
         }
-    }
-
-    /// Whether a peer came back before the earliest time that anyone is told. Within a minute of the announce before, it
-    /// rather has something new to say.
-    fn is_too_early(&self, renewed_after_secs: u32) -> bool {
-        let jitter = self.config.interval_jitter_secs.min(self.config.interval_secs);
-        (60..(self.config.interval_secs - jitter) / 2).contains(&renewed_after_secs)
     }
 
     /// The counts of a torrent, zeros where it is unknown or hidden.
@@ -209,16 +247,31 @@ impl Tracker {
         &self.store
     }
 
+    /// What the store may hold.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Seconds until clients are told to come back now, before jitter.
+    pub fn interval_secs(&self, over: Protocol) -> u32 {
+        self.intervals.secs(over)
+    }
+
+    /// By how much intervals are stretched, in percent; 100: not at all.
+    pub fn interval_stretch_percent(&self) -> u32 {
+        self.intervals.stretch_percent()
+    }
+
+    /// Stretches intervals from now on.
+    pub fn stretch_intervals(&self, percent: u32) {
+        self.intervals.set_stretch(percent);
+    }
+
     fn peers_wanted(&self, wanted: Option<u32>) -> usize {
         let most = usize::from(self.config.peers_wanted_max);
         match wanted {
             Some(wanted) => most.min(wanted as usize),
             None => most.min(usize::from(self.config.peers_wanted_default)),
         }
-    }
-
-    fn interval_secs(&self, random: &mut fastrand::Rng) -> u32 {
-        let jitter = self.config.interval_jitter_secs.min(self.config.interval_secs);
-        self.config.interval_secs - jitter + random.u32(0..=jitter.saturating_mul(2))
     }
 }

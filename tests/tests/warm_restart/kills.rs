@@ -20,7 +20,7 @@ use tracker_user::peer_store::PeersOut;
 use tracker_user::state::moment::Boot;
 use tracker_user::state::snapshot::file;
 use tracker_user::state::snapshot::writer::Origin;
-use tracker_user::tracker::{Announce, Event, Tracker};
+use tracker_user::tracker::{Announce, Event, Protocol, Tracker};
 
 const KILLS_VARIABLE: &str = "OPENTRACKER_XDP_KILLS";
 const KILLS: u32 = 40;
@@ -159,6 +159,7 @@ fn write_state(path: &Path) {
     let (now, mut random) = (Now::read(), fastrand::Rng::with_seed(1));
     for number in 0..PEERS {
         let announce = Announce {
+            over: Protocol::Udp,
             info_hash: InfoHash(hash(number)),
             peer: ([127, 0, 0, 2], 6881).into(),
             bytes_left: 1,

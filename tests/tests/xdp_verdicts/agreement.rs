@@ -50,7 +50,8 @@ fn in_userspace(kernel: Verdict) -> Option<Verdict> {
         | Verdict::ConnectionIdRefused
         | Verdict::ChecksumWrong
         | Verdict::TorrentForbidden
-        | Verdict::ClientDenied => {
+        | Verdict::ClientDenied
+        | Verdict::AddressRefused => {
             panic!("{kernel:?} is not the program's to reach")
         }
     }

@@ -1,6 +1,7 @@
 //! Who is served, and which torrents: snapshots that are replaced whole. [`AccessList`] is the only place that says which
 //! source is allowed, [`TorrentList`] the only one that says which torrent is.
 
+pub mod bogons;
 mod hashes;
 mod list_file;
 mod refusals;
@@ -10,7 +11,7 @@ pub use list_file::{ListedTorrents, NotAHash, parse_line};
 pub use refusals::{Refusal, Refusals};
 pub use torrents::{Change, ListKind, NOT_AUTHORIZED, TorrentList};
 
-use crate::config::types::AccessConfig;
+use crate::config::types::{AccessConfig, StoreConfig};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,14 +23,18 @@ const PEER_ID_LEN: usize = 20;
 /// What an operator allows and denies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessList {
-    denied_v4: Ranges<Ipv4Addr>,
-    denied_v6: Ranges<Ipv6Addr>,
+    denied: Networks,
+    /// Whose announces are refused.
+    refused: Networks,
+    refuses_bogons: bool,
     /// What the peer ids of clients begin with that are not served.
     denied_clients: Vec<Box<[u8]>>,
 }
 
 /// What a client reads whose software is not served.
 pub const CLIENT_NOT_ALLOWED: &str = "This client is not allowed on this tracker.";
+/// What a client reads whose address is none that this tracker hands out.
+pub const ADDRESS_NOT_ALLOWED: &str = "Peers of this address are not taken in by this tracker.";
 
 impl AccessList {
     /// What is configured.
@@ -39,14 +44,14 @@ impl AccessList {
 
     /// Serves everyone but these networks.
     pub fn denying(denied_sources: &[IpNet]) -> Self {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for network in denied_sources {
-            match network {
-                IpNet::V4(network) => v4.push((network.network(), network.broadcast())),
-                IpNet::V6(network) => v6.push((network.network(), network.broadcast())),
-            }
-        }
-        Self { denied_v4: Ranges::of(v4), denied_v6: Ranges::of(v6), denied_clients: Vec::new() }
+        Self { denied: Networks::of(denied_sources), ..Self::default() }
+    }
+
+    /// The same, but takes no peers of addresses that the store is to refuse.
+    #[must_use]
+    pub fn refusing(self, config: &StoreConfig) -> Self {
+        let (refused, refuses_bogons) = (Networks::of(&config.refuse_networks), config.refuse_bogons);
+        Self { refused, refuses_bogons, ..self }
     }
 
     /// The same, but for clients whose peer ids begin with one of these.
@@ -64,9 +69,39 @@ impl AccessList {
     /// Whether a source is served. An IPv4 address mapped into IPv6 is the IPv4 address. Costs a search through sorted
     /// ranges: a long list may be asked about every packet.
     pub fn allows(&self, source: IpAddr) -> bool {
-        match source.to_canonical() {
-            IpAddr::V4(source) => !self.denied_v4.contain(source),
-            IpAddr::V6(source) => !self.denied_v6.contain(source),
+        !self.denied.contain(source)
+    }
+
+    /// Whether peers of an address are taken in. A source that is served may still be none for others to connect to.
+    pub fn takes_peers_of(&self, address: IpAddr) -> bool {
+        let is_refused = self.refuses_bogons && bogons::is_bogon(address) || self.refused.contain(address);
+        !is_refused
+    }
+}
+
+/// Networks of both families.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Networks {
+    v4: Ranges<Ipv4Addr>,
+    v6: Ranges<Ipv6Addr>,
+}
+
+impl Networks {
+    fn of(networks: &[IpNet]) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in networks {
+            match network {
+                IpNet::V4(network) => v4.push((network.network(), network.broadcast())),
+                IpNet::V6(network) => v6.push((network.network(), network.broadcast())),
+            }
+        }
+        Self { v4: Ranges::of(v4), v6: Ranges::of(v6) }
+    }
+
+    fn contain(&self, address: IpAddr) -> bool {
+        match address.to_canonical() {
+            IpAddr::V4(address) => self.v4.contain(address),
+            IpAddr::V6(address) => self.v6.contain(address),
         }
     }
 }
@@ -99,6 +134,7 @@ impl<A: Ord + Copy> Ranges<A> {
 #[cfg(test)]
 mod tests {
     use super::AccessList;
+    use crate::config::types::StoreConfig;
     use ipnet::{IpNet, Ipv4Net};
     use std::net::IpAddr;
 
@@ -152,5 +188,19 @@ mod tests {
                 assert_eq!(list.allows(source), !denied, "{source} with {networks:?}");
             }
         }
+    }
+
+    #[test]
+    fn peers_of_refused_addresses_are_not_taken_though_their_source_is_served() {
+        let config =
+            StoreConfig { refuse_networks: vec!["11.0.0.0/8".parse().unwrap()], ..StoreConfig::default() };
+        let own = AccessList::default().refusing(&config);
+        let takes = |list: &AccessList, address: &str| list.takes_peers_of(address.parse().unwrap());
+        assert!(!takes(&own, "11.1.2.3") && !takes(&own, "::ffff:11.1.2.3") && takes(&own, "10.0.0.1"));
+        assert!(own.allows("11.1.2.3".parse().unwrap()));
+        let bogons = AccessList::default().refusing(&StoreConfig { refuse_bogons: true, ..config });
+        assert!(!takes(&bogons, "11.1.2.3") && !takes(&bogons, "10.0.0.1") && !takes(&bogons, "fe80::1"));
+        assert!(takes(&bogons, "12.0.0.1") && takes(&bogons, "2600::1"));
+        assert!(takes(&AccessList::default(), "127.0.0.1"));
     }
 }

@@ -2,14 +2,24 @@
 
 use super::draft::Draft;
 use super::finding::Finding;
-use super::types::Listen;
+use super::types::{Listen, TrackerConfig};
 
 /// The least time for which a client may use a connection id (BEP 15: one minute, and one more for its answer).
 const BEP_15_LIFETIME_SECS: u32 = 120;
 
 /// Every contradiction in a draft.
 pub(super) fn check(draft: &Draft) -> Vec<Finding> {
-    let checks = [intervals, peers_wanted, connection_ids, workers, lists, fifos, state_files];
+    let checks = [
+        intervals,
+        stretched_intervals,
+        refused_addresses,
+        peers_wanted,
+        connection_ids,
+        workers,
+        lists,
+        fifos,
+        state_files,
+    ];
     let mut findings = addresses_listed_twice(draft);
     findings.extend(checks.iter().flat_map(|check| check(draft)));
     findings
@@ -32,15 +42,25 @@ fn addresses_listed_twice(draft: &Draft) -> Vec<Finding> {
 }
 
 fn intervals(draft: &Draft) -> Vec<Finding> {
+    let config = &draft.config;
+    let own =
+        [("udp.interval_secs", config.udp.interval_secs), ("http.interval_secs", config.http.interval_secs)];
+    // 0 is that of both, which comes first.
+    let own = own.into_iter().filter(|(_, secs)| *secs != 0);
+    let all = [("tracker.interval_secs", config.tracker.interval_secs)].into_iter().chain(own);
+    all.flat_map(|(name, interval)| interval_findings(draft, name, interval)).collect()
+}
+
+fn interval_findings(draft: &Draft, name: &str, interval: u32) -> Vec<Finding> {
     let tracker = &draft.config.tracker;
-    let (interval, jitter) = (tracker.interval_secs, tracker.interval_jitter_secs);
+    let jitter = tracker.interval_jitter_secs;
     let mut findings = Vec::new();
     if jitter >= interval {
         findings.extend(disagreement(
             draft,
-            &["tracker.interval_jitter_secs", "tracker.interval_secs"],
+            &["tracker.interval_jitter_secs", name],
             format!("a jitter of {jitter} s would turn an interval of {interval} s into none"),
-            "set tracker.interval_jitter_secs below tracker.interval_secs",
+            &format!("set tracker.interval_jitter_secs below {name}"),
         ));
     }
     let longest = u64::from(interval) + u64::from(jitter);
@@ -48,12 +68,44 @@ fn intervals(draft: &Draft) -> Vec<Finding> {
     if u64::from(timeout) <= longest {
         findings.extend(disagreement(
             draft,
-            &["tracker.peer_timeout_secs", "tracker.interval_secs", "tracker.interval_jitter_secs"],
+            &["tracker.peer_timeout_secs", name, "tracker.interval_jitter_secs"],
             format!("peers are forgotten after {timeout} s, but announce as rarely as every {longest} s"),
-            "set tracker.peer_timeout_secs above tracker.interval_secs and its jitter together",
+            &format!("set tracker.peer_timeout_secs above {name} and its jitter together"),
         ));
     }
     findings
+}
+
+/// An overloaded tracker does not stretch intervals beyond the time for which it remembers peers. The default is for as much as
+/// that allows.
+fn stretched_intervals(draft: &Draft) -> Vec<Finding> {
+    let config = &draft.config;
+    let (wanted, reached) = (config.tracker.interval_stretch_max_percent, config.stretch_most_percent());
+    if reached >= u32::from(wanted) || wanted == TrackerConfig::default().interval_stretch_max_percent {
+        return Vec::new();
+    }
+    let (timeout, most) = (config.tracker.peer_timeout_secs, config.stretched_interval_most_secs());
+    let what = format!(
+        "peers are forgotten after {timeout} s, so that no interval is stretched beyond {most} s, which is {reached} %"
+    );
+    let remedy = "set a longer tracker.peer_timeout_secs, or a stretch that fits";
+    let finding = disagreement(draft, &["tracker.interval_stretch_max_percent"], what, remedy);
+    finding.map(Finding::as_warning).into_iter().collect()
+}
+
+/// Who comes over the loopback interface is no peer for anybody else.
+fn refused_addresses(draft: &Draft) -> Vec<Finding> {
+    let config = &draft.config;
+    let is_reached_from_outside = |listen: &Listen| !listen.address.ip().is_loopback();
+    let comes_from_outside =
+        config.listeners().iter().any(is_reached_from_outside) || !config.access.proxy.is_empty();
+    if !config.store.refuse_bogons || comes_from_outside {
+        return Vec::new();
+    }
+    let what = "all listen addresses are loopback addresses, so every announce would be refused".to_owned();
+    let remedy = "listen on another address, name the access.proxy in front, or set it to false";
+    let finding = disagreement(draft, &["store.refuse_bogons"], what, remedy);
+    finding.map(Finding::as_warning).into_iter().collect()
 }
 
 fn peers_wanted(draft: &Draft) -> Vec<Finding> {

@@ -28,6 +28,8 @@ pub struct Setting {
 pub enum Kind {
     /// A whole number.
     Number,
+    /// A number of bytes, or one with a suffix such as `512M`.
+    Bytes,
     /// `true` or `false`.
     Switch,
     /// Text.
@@ -65,7 +67,7 @@ impl Setting {
 
     /// Whether a second value replaces the first.
     pub fn is_scalar(&self) -> bool {
-        matches!(self.kind, Kind::Number | Kind::Switch | Kind::Text)
+        matches!(self.kind, Kind::Number | Kind::Bytes | Kind::Switch | Kind::Text)
     }
 
     /// Parses a value and stores it, or says what was expected.

@@ -4,6 +4,7 @@ mod command_line;
 mod documents;
 mod files;
 mod round_trip;
+mod store;
 
 use super::draft::Draft;
 use super::finding::{Finding, Severity};

@@ -66,13 +66,15 @@ impl Reader<'_> {
                 }
                 return;
             }
-            (Kind::Number, DeValue::Integer(integer)) => {
+            (Kind::Number | Kind::Bytes, DeValue::Integer(integer)) => {
                 let number = i128::from_str_radix(integer.as_str(), integer.radix());
                 ("an integer", Some(number.map_or_else(|_| integer.to_string(), |number| number.to_string())))
             }
             (Kind::Switch, DeValue::Boolean(value)) => ("true or false", Some(value.to_string())),
             (Kind::Text, DeValue::String(text)) => ("a string", Some(text.to_string())),
+            (Kind::Bytes, DeValue::String(text)) => ("a string", Some(text.to_string())),
             (Kind::Number, _) => ("an integer", None),
+            (Kind::Bytes, _) => ("an integer or a string such as \"512M\"", None),
             (Kind::Switch, _) => ("true or false", None),
             (Kind::Text, _) => ("a string", None),
             (Kind::List | Kind::Listen | Kind::ForNextListen, _) => ("an array of strings", None),

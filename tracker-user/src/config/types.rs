@@ -5,6 +5,7 @@ mod batchsync;
 mod control;
 mod http;
 mod state;
+mod store;
 mod tracker;
 mod udp;
 mod xdp;
@@ -15,6 +16,7 @@ pub use batchsync::BatchsyncConfig;
 pub use control::ControlConfig;
 pub use http::HttpConfig;
 pub use state::StateConfig;
+pub use store::StoreConfig;
 pub use tracker::{SandboxMode, TrackerConfig};
 pub use udp::UdpConfig;
 pub use xdp::{Mode, XdpAttach, XdpConfig};
@@ -33,6 +35,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// What the daemon is and how it answers announces.
     pub tracker: TrackerConfig,
+    /// What the store of peers may hold, and whom it takes in.
+    pub store: StoreConfig,
     /// Who may do what.
     pub access: AccessConfig,
     /// The UDP workers.
@@ -124,6 +128,27 @@ impl Config {
             .flat_map(|transport| every_address.map(|ip| (transport, SocketAddr::new(ip, DEFAULT_PORT))))
             .map(|(transport, address)| Listen { transport, address, udp_workers: None })
             .collect()
+    }
+
+    /// The interval of each protocol in seconds, before jitter: UDP, HTTP.
+    pub fn intervals_secs(&self) -> [u32; 2] {
+        let or_of_both = |secs: u32| if secs == 0 { self.tracker.interval_secs } else { secs };
+        [self.udp.interval_secs, self.http.interval_secs].map(or_of_both)
+    }
+
+    /// The longest that an overloaded tracker makes of an interval, in seconds before jitter. A sixteenth of the peer timeout
+    /// is left for clients that come late: a peer must not be forgotten before it was to come.
+    pub const fn stretched_interval_most_secs(&self) -> u32 {
+        let timeout = self.tracker.peer_timeout_secs;
+        timeout.saturating_sub(timeout / 16).saturating_sub(self.tracker.interval_jitter_secs)
+    }
+
+    /// The most by which that stretches any interval, in percent, and no more than is configured.
+    pub fn stretch_most_percent(&self) -> u32 {
+        let most = u64::from(self.stretched_interval_most_secs());
+        let reached = self.intervals_secs().map(|secs| most * 100 / u64::from(secs.max(1)));
+        let reached = reached.into_iter().fold(100, u64::max);
+        reached.min(self.tracker.interval_stretch_max_percent.into()) as u32
     }
 
     /// Whether the tracker may start without this address because the host does not have its family.

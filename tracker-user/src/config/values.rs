@@ -12,6 +12,11 @@ const MAPPED_PREFIX_BITS: u8 = 96;
 /// Bytes for the path of a Unix socket, with the zero that ends it.
 const SOCKET_PATH_ROOM: usize = 108;
 
+/// Every shard of an empty store takes something.
+const LEAST_MEMORY_BYTES: u64 = 16 << 20;
+/// More than hosts have.
+const MOST_MEMORY_BYTES: u64 = 1 << 46;
+
 /// The error of every parser: what would have been right, and what was there.
 pub(super) fn expected(wanted: &str, found: &str) -> String {
     format!("expected {wanted}, found {found:?}")
@@ -27,6 +32,19 @@ pub(super) fn number<T: TryFrom<u64>>(
     parsed
         .and_then(|value| T::try_from(value).ok())
         .ok_or_else(|| expected(&format!("{unit} between {} and {}", range.start(), range.end()), text))
+}
+
+/// Bytes of memory, bare or with a suffix for powers of 1,024; 0 is no bound, and less than 16 MiB none that anything fits.
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text[..at], 1 << 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let fits = |bytes: &u64| *bytes == 0 || (LEAST_MEMORY_BYTES..=MOST_MEMORY_BYTES).contains(bytes);
+    bytes.filter(fits).ok_or_else(|| expected("0, or bytes between 16M and 65536G, such as 512M", text))
 }
 
 /// A port of UDP or TCP; 0 lets the kernel choose.

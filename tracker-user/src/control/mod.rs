@@ -1,14 +1,18 @@
 //! What goes on beside the packets: signals, new keys, expiry, the XDP program, and watching over the workers. It
 //! publishes snapshots that the workers read, and is never on the packet path.
 
+mod condition;
 mod drain;
 mod kept_keys;
 mod kernel;
 pub mod keys;
 mod lists;
+mod overload;
 mod queue_threads;
 pub mod socket;
 pub mod state;
+mod store_limits;
+mod stretch;
 mod sweeper;
 pub mod watchdog;
 
@@ -28,6 +32,7 @@ use crate::ingress::xdp::QueueEnd;
 use crate::notify::{Notifier, State};
 use crate::tracker::Tracker;
 use crate::udp::SharedKeys;
+use condition::Condition;
 use drain::Drain;
 use socket::{Order, Reloaded};
 use std::io::Result;
@@ -115,6 +120,7 @@ impl Control<'_> {
         self.follow_queues();
         let mut drain = None;
         let mut looks = self.watchdog.looks();
+        let mut condition = Condition::new(self.config, self.counters, Now::read());
         let mut sweeper = Sweeper::new(self.config.tracker.peer_timeout_secs);
         loop {
             tokio::select! {
@@ -126,7 +132,10 @@ impl Control<'_> {
                 Some(worker) = lost_workers.recv() => return End::WorkerLost(worker),
                 () = watchdog::next(&mut looks) => self.watchdog.look(),
                 _ = rotation.tick() => self.rotate(),
-                _ = heartbeat.tick() => self.beat(),
+                _ = heartbeat.tick() => {
+                    self.beat();
+                    condition.look(self.tracker, self.counters, Now::read());
+                }
                 () = self.kernel.host_changed() => self.follow_host(),
                 ended = self.queue_threads.next_end() => match ended {
                     Ok((id, end)) => self.kernel.queue_ended(id, end),
@@ -215,13 +224,13 @@ impl Control<'_> {
         match (self.reread)() {
             Command::Run { config, warnings } => {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));
-                self.tracker.set_access(AccessList::of(&config.access));
+                self.tracker.set_access(AccessList::of(&config.access).refusing(&config.store));
                 self.kernel.adjust(&config);
                 self.follow_queues();
                 let lists = self.lists.reload(Some(&config.access));
                 log::info!(
-                    "reloaded access.deny, access.clients_deny, the lists, the budgets under xdp and xsk.queues; other keys \
-                     need a restart"
+                    "reloaded access.deny, access.clients_deny, store.refuse_*, the lists, the budgets under xdp and \
+                     xsk.queues; other keys need a restart"
                 );
                 Reloaded { configuration: Ok(()), lists }
             }

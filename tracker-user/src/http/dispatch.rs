@@ -15,7 +15,7 @@ use crate::config::types::HttpConfig;
 use crate::counters::{HttpCounters, HttpVerdict};
 use crate::join;
 use crate::peer_store::PeersOut;
-use crate::tracker::Announce;
+use crate::tracker::{Announce, Protocol};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -112,6 +112,11 @@ impl Dispatcher {
         self.counters.connections.add(0, 1);
     }
 
+    /// Counts a connection that was closed for another one.
+    pub(super) fn count_closed_for_room(&self) {
+        self.counters.closed_for_room.add(0, 1);
+    }
+
     /// Answers a request from this TCP source. A body of the request is not looked at.
     pub(super) fn respond<B>(
         &self,
@@ -176,6 +181,9 @@ impl Dispatcher {
             Ok(query) => query,
             Err(refusal) => return refuse(refusal, HttpVerdict::AnnounceRefused, scratch),
         };
+        if !self.service.tracker.takes_peers_of(client) {
+            return refuse(Refusal::AddressRefused, HttpVerdict::AddressRefused, scratch);
+        }
         if !self.service.tracker.allows_client(&query.peer_id) {
             return refuse(Refusal::ClientDenied, HttpVerdict::ClientDenied, scratch);
         }
@@ -183,6 +191,7 @@ impl Dispatcher {
             return refuse(Refusal::TorrentForbidden, HttpVerdict::TorrentForbidden, scratch);
         }
         let announce = Announce {
+            over: Protocol::Http,
             info_hash: query.info_hash,
             peer: SocketAddr::new(client, query.port),
             bytes_left: query.bytes_left,

@@ -130,7 +130,9 @@ fn admit(worker: &Rc<Worker>, stream: TcpStream, source: SocketAddr) {
         let worker = &place.worker;
         connection::serve(stream, source.ip(), worker.dispatcher.clone(), worker.stop.clone()).await;
     });
-    worker.connections.add(number, task.abort_handle());
+    if worker.connections.add(number, task.abort_handle()) {
+        worker.dispatcher.count_closed_for_room();
+    }
 }
 
 /// A connection's place among the open ones, given back however the connection ends.
@@ -165,11 +167,14 @@ impl Connections {
         number
     }
 
-    fn add(&self, number: u64, task: AbortHandle) {
-        if self.open.borrow().len() >= self.most {
+    /// Adds a connection; whether the oldest had to go for it.
+    fn add(&self, number: u64, task: AbortHandle) -> bool {
+        let is_full = self.open.borrow().len() >= self.most;
+        if is_full {
             self.close_oldest();
         }
         self.open.borrow_mut().insert(number, task);
+        is_full
     }
 
     fn close_oldest(&self) {

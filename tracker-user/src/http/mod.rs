@@ -33,6 +33,7 @@ use hyper::header::HeaderValue;
 use ipnet::IpNet;
 use snapshot::Snapshots;
 use stats::Surveys;
+use stats::condition::StoreFigures;
 use std::sync::Arc;
 
 /// What all HTTP workers share.
@@ -112,6 +113,11 @@ impl Service {
         let mut json = Vec::new();
         stats::write(&mut json, stats::Mode::Everything, stats::Form::Json, self, now);
         json
+    }
+
+    /// What the store holds of what it may, as a JSON object, for whoever asks by another way than HTTP.
+    pub fn store_figures(&self) -> impl serde::Serialize + use<> {
+        StoreFigures::of(&self.tracker)
     }
 
     /// Seconds since the daemon was started.

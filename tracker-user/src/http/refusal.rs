@@ -1,7 +1,7 @@
 //! Why a tracker request cannot be served, as clients read it. Most of it is the request's own fault and stays so.
 
 use super::query::{BadEncoding, BadInfoHash};
-use crate::access_list::{CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
+use crate::access_list::{ADDRESS_NOT_ALLOWED, CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
 use crate::bencode::Writer;
 
 /// Minutes after which a client may find the tracker again that was about to end.
@@ -24,6 +24,8 @@ pub(super) enum Refusal {
     TorrentForbidden,
     /// The operator does not serve this client's software.
     ClientDenied,
+    /// The operator takes no peers of this address.
+    AddressRefused,
     /// The tracker is about to end.
     Draining,
 }
@@ -39,6 +41,7 @@ impl Refusal {
             Self::PortInvalid => "port must be a number from 1 to 65535",
             Self::TorrentForbidden => NOT_AUTHORIZED,
             Self::ClientDenied => CLIENT_NOT_ALLOWED,
+            Self::AddressRefused => ADDRESS_NOT_ALLOWED,
             Self::Draining => "this tracker is about to stop",
         }
     }

@@ -59,7 +59,12 @@ impl SocketWorker {
         loop {
             pulse.beat();
             let left = server.serve_until_empty(&sockets);
-            let timeout = if left == Left::Nothing { pulse.sleep() } else { PollTimeout::ZERO };
+            let timeout = if left == Left::Nothing {
+                server.counters.waits.add(0, 1);
+                pulse.sleep()
+            } else {
+                PollTimeout::ZERO
+            };
             match poll(&mut fds, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),

@@ -98,7 +98,9 @@ impl XskWorker {
         };
         loop {
             pulse.beat();
-            let timeout = match server.serve_until_empty()? {
+            let is_empty = server.serve_until_empty()?;
+            server.counters.waits.add(0, u64::from(is_empty));
+            let timeout = match is_empty {
                 false => PollTimeout::ZERO,
                 true if server.has_unsent => SEND_AFTER_MS.into(),
                 true => look_after,

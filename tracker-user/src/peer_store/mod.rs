@@ -32,7 +32,7 @@ pub use dump::{Dump, DumpedPeer, DumpedTorrent, Page};
 pub use expiry::{Reached, Sweep, Timeouts};
 pub use limits::{Limits, Pressure, StoreConfig};
 pub use listing::Listing;
-pub use peers_out::PeersOut;
+pub use peers_out::{Family, PeersOut};
 
 use crate::info_hash::InfoHash;
 use eviction::Eviction;

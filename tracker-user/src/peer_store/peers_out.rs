@@ -28,6 +28,12 @@ impl<'a> PeersOut<'a> {
         self.v6[..self.v6_count].as_flattened()
     }
 
+    /// Each family with its room, for whoever changes what was drawn.
+    pub fn families(&mut self) -> (Family<'_, PEER_V4_LEN>, Family<'_, PEER_V6_LEN>) {
+        let v4 = Family { room: &mut *self.v4, count: &mut self.v4_count };
+        (v4, Family { room: &mut *self.v6, count: &mut self.v6_count })
+    }
+
     /// Divides `wanted` between the families and returns a slice for each, to be filled whole.
     ///
     /// Each family gets its part of the available peers, and at least a quarter where it has that many.
@@ -49,6 +55,15 @@ impl<'a> PeersOut<'a> {
         }
         (&mut self.v4[..self.v4_count], &mut self.v6[..self.v6_count])
     }
+}
+
+/// The peers of one family in an answer, of this many bytes each.
+#[derive(Debug)]
+pub struct Family<'a, const N: usize> {
+    /// Room for peers; those that are given stand at the front.
+    pub room: &'a mut [[u8; N]],
+    /// How many are given, never more than there is room for.
+    pub count: &'a mut usize,
 }
 
 /// How many peers of each family an answer could hold.

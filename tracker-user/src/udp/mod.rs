@@ -10,12 +10,12 @@ mod tests;
 
 pub use response::Packet;
 
-use crate::access_list::{CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
+use crate::access_list::{ADDRESS_NOT_ALLOWED, CLIENT_NOT_ALLOWED, NOT_AUTHORIZED};
 use crate::clock::Now;
 use crate::counters::UdpCounters;
 use crate::info_hash::InfoHash;
 use crate::peer_store::{PREFETCHED, PeersOut};
-use crate::tracker::{Announce, Tracker};
+use crate::tracker::{Announce, Protocol, Tracker};
 use arc_swap::{ArcSwap, Cache};
 use request::{AnnounceFields, Question, Request, TransactionId, parse, torrent_in_question};
 use std::net::{IpAddr, SocketAddr};
@@ -167,6 +167,9 @@ impl Handler {
 
     /// Why an announce is not taken in, and what its client is told.
     fn refusal(&self, asker: &Asker, fields: &AnnounceFields) -> Option<(Verdict, &'static str)> {
+        if !self.tracker.takes_peers_of(asker.source.ip()) {
+            return Some((Verdict::AddressRefused, ADDRESS_NOT_ALLOWED));
+        }
         if !self.tracker.allows_client(&fields.peer_id) {
             return Some((Verdict::ClientDenied, CLIENT_NOT_ALLOWED));
         }
@@ -179,6 +182,7 @@ impl Handler {
     fn announce(&mut self, asker: &Asker, fields: &AnnounceFields, out: &mut Packet) -> usize {
         let ip = asker.source.ip().to_canonical();
         let announce = Announce {
+            over: Protocol::Udp,
             info_hash: fields.info_hash,
             peer: SocketAddr::new(ip, fields.port),
             bytes_left: fields.bytes_left,

@@ -13,7 +13,7 @@ use tracker_user::counters::HttpVerdict;
 use tracker_user::info_hash::InfoHash;
 use tracker_user::peer_store::PeersOut;
 use tracker_user::state_dump;
-use tracker_user::tracker::{Announce, Event};
+use tracker_user::tracker::{Announce, Event, Protocol};
 
 /// Enough that no socket holds the scrape of all of them.
 const MANY: u32 = 200_000;
@@ -32,7 +32,8 @@ fn start_with(change: impl FnOnce(&mut Config)) -> Server {
 
 fn announce(server: &Server, info_hash: InfoHash, port: u16, bytes_left: u64, event: Event) {
     let peer = (std::net::Ipv4Addr::new(192, 0, 2, 1), port).into();
-    let announce = Announce { info_hash, peer, bytes_left, event, peers_wanted: Some(0) };
+    let announce =
+        Announce { over: Protocol::Http, info_hash, peer, bytes_left, event, peers_wanted: Some(0) };
     let mut peers = PeersOut::new(&mut [], &mut []);
     server.tracker.announce(&announce, Now::read(), &mut fastrand::Rng::new(), &mut peers);
 }

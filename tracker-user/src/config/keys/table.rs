@@ -7,6 +7,7 @@ mod http;
 mod listen;
 mod log;
 mod state;
+mod store;
 mod tracker;
 mod udp;
 mod xdp;
@@ -21,6 +22,7 @@ use std::path::Path;
 static GROUPS: &[&[Setting]] = &[
     listen::SETTINGS,
     tracker::SETTINGS,
+    store::SETTINGS,
     access::SETTINGS,
     udp::SETTINGS,
     xdp::SETTINGS,

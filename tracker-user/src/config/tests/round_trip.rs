@@ -4,8 +4,10 @@ use super::{from_classic, from_toml};
 use crate::config::print::as_toml;
 use crate::config::types::{
     AccessConfig, BatchsyncConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LogLevel, Mode,
-    SandboxMode, StateConfig, TrackerConfig, Transport, UdpConfig, XdpAttach, XdpConfig, XskConfig,
+    SandboxMode, StateConfig, StoreConfig, TrackerConfig, Transport, UdpConfig, XdpAttach, XdpConfig,
+    XskConfig,
 };
+use crate::peer_store::Limits;
 use crate::scrape_format::Format;
 use ipnet::IpNet;
 use proptest::collection::vec;
@@ -44,10 +46,11 @@ fn networks() -> impl Strategy<Value = Vec<IpNet>> {
 fn tracker() -> impl Strategy<Value = TrackerConfig> {
     let texts =
         (option::of("\\PC{1,20}"), option::of("\\PC{1,20}"), option::of("https?://[!-.0-~][!-~]{0,20}"));
-    let numbers = (1_u32..=86_400, 1_u32..=604_800, 1_u32..=31_536_000, 0_u16..=2000, 1_u16..=2000);
+    let numbers =
+        (1_u32..=86_400, 1_u32..=604_800, 1_u32..=31_536_000, 0_u16..=2000, 1_u16..=2000, 0_u8..=90);
     let sandboxes = proptest::sample::select(vec![SandboxMode::Auto, SandboxMode::On, SandboxMode::Off]);
     (texts, numbers, sandboxes).prop_flat_map(|((user, rootdir, redirect_url), numbers, sandbox)| {
-        let (interval_secs, timeout, torrent_timeout_secs, wanted, most) = numbers;
+        let (interval_secs, timeout, torrent_timeout_secs, wanted, most, decoy_peers_percent) = numbers;
         (0..interval_secs).prop_map(move |interval_jitter_secs| TrackerConfig {
             user: user.clone(),
             rootdir: rootdir.clone().map(Into::into),
@@ -59,8 +62,24 @@ fn tracker() -> impl Strategy<Value = TrackerConfig> {
             torrent_timeout_secs,
             peers_wanted_default: wanted.min(most),
             peers_wanted_max: most,
+            decoy_peers_percent,
+            interval_stretch_max_percent: 100,
         })
     })
+}
+
+fn store() -> impl Strategy<Value = StoreConfig> {
+    let memory = prop_oneof![Just(0), 16_u64 << 20..=1 << 46];
+    let most = 0..=1_000_000_000_000_u64;
+    let sources = (0..=65_535_u32, any::<u16>());
+    (memory, most.clone(), most, sources, any::<bool>(), networks()).prop_map(
+        |(max_memory_bytes, max_peers, max_torrents, sources, refuse_bogons, refuse_networks)| {
+            let (torrents_per_source, ports_per_source) = sources;
+            let limits =
+                Limits { max_memory_bytes, max_peers, max_torrents, torrents_per_source, ports_per_source };
+            StoreConfig { limits, refuse_bogons, refuse_networks }
+        },
+    )
 }
 
 fn access() -> impl Strategy<Value = AccessConfig> {
@@ -96,6 +115,7 @@ fn udp() -> impl Strategy<Value = UdpConfig> {
                 // With fewer workers than an address should have there would be a warning.
                 workers: 1024,
                 receive_buffer_bytes,
+                interval_secs: 0,
                 lenient,
                 connection_id_lifetime_secs,
                 connection_id_rotation_secs,
@@ -134,6 +154,7 @@ fn http() -> impl Strategy<Value = HttpConfig> {
         let (full_scrape, full_scrape_interval_secs, full_scrapes_max) = full_scrapes;
         HttpConfig {
             workers,
+            interval_secs: 0,
             max_connections,
             request_timeout_secs,
             response_timeout_secs,
@@ -207,16 +228,22 @@ fn config() -> impl Strategy<Value = Config> {
         join,
         join_timeout_secs,
     });
-    (listen(), tracker(), access(), ways_in, (state(), batchsync), control, log).prop_map(
+    (listen(), (tracker(), store()), access(), ways_in, (state(), batchsync), control, log).prop_map(
         |(
             listen,
-            tracker,
+            (tracker, store),
             access,
             (udp, xdp, xsk, http),
             (state, batchsync),
             control,
             (log_level, log_refused),
         )| Config {
+            // Of loopback addresses alone there would be a warning.
+            store: StoreConfig {
+                refuse_bogons: store.refuse_bogons
+                    && (listen.is_empty() || listen.iter().any(|listen| !listen.address.ip().is_loopback())),
+                ..store
+            },
             listen,
             tracker,
             access,

@@ -5,6 +5,8 @@
 pub struct HttpConfig {
     /// Worker threads; 0: one per core.
     pub workers: u16,
+    /// Seconds until a client should announce again, before jitter; 0: as `tracker.interval_secs` says.
+    pub interval_secs: u32,
     /// Open connections of all workers; one more closes the oldest.
     pub max_connections: u32,
     /// Seconds for a whole request to arrive, and for an idle connection to send the next.
@@ -25,6 +27,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             workers: 0,
+            interval_secs: 0,
             max_connections: 16_384,
             request_timeout_secs: 30,
             response_timeout_secs: 60,

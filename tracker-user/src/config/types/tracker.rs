@@ -40,6 +40,8 @@ pub struct TrackerConfig {
     pub interval_secs: u32,
     /// The most seconds by which an interval is shortened or lengthened at random.
     pub interval_jitter_secs: u32,
+    /// The most that an overloaded tracker makes of an interval, in percent; 100: it stays as it is.
+    pub interval_stretch_max_percent: u16,
     /// Seconds after its last announce when a peer is forgotten.
     pub peer_timeout_secs: u32,
     /// Seconds after its last announce when a torrent without peers is forgotten with its completed count.
@@ -48,6 +50,8 @@ pub struct TrackerConfig {
     pub peers_wanted_default: u16,
     /// The most peers in an answer.
     pub peers_wanted_max: u16,
+    /// Of a hundred peers in an answer, how many are made up.
+    pub decoy_peers_percent: u8,
 }
 
 impl Default for TrackerConfig {
@@ -59,10 +63,12 @@ impl Default for TrackerConfig {
             redirect_url: None,
             interval_secs: 30 * 60,
             interval_jitter_secs: 3 * 60,
+            interval_stretch_max_percent: 200,
             peer_timeout_secs: 45 * 60,
             torrent_timeout_secs: 24 * 60 * 60,
             peers_wanted_default: 50,
             peers_wanted_max: 200,
+            decoy_peers_percent: 0,
         }
     }
 }

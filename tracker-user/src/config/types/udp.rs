@@ -7,6 +7,8 @@ pub struct UdpConfig {
     pub workers: u16,
     /// `SO_RCVBUF` of each socket in bytes; 0: the kernel's default.
     pub receive_buffer_bytes: u32,
+    /// Seconds until a client should announce again, before jitter; 0: as `tracker.interval_secs` says.
+    pub interval_secs: u32,
     /// Whether a wrong connection id is answered with an error, for debugging.
     pub lenient: bool,
     /// Seconds for which a connection id holds, at least.
@@ -20,6 +22,7 @@ impl Default for UdpConfig {
         Self {
             workers: 0,
             receive_buffer_bytes: 8 << 20,
+            interval_secs: 0,
             lenient: false,
             connection_id_lifetime_secs: 8 * 60,
             connection_id_rotation_secs: 60 * 60,

@@ -112,6 +112,8 @@ impl Desk {
             "torrents": totals.torrents,
             "peers": totals.peers,
             "seeders": totals.seeders,
+            "store": self.service.store_figures(),
+            "interval_stretch_percent": self.tracker.interval_stretch_percent(),
             "list": list.kind().map(|kind| json!({ "kind": kind.name(), "torrents": list.len(), "file": file })),
             "log_level": logging::level(),
         })

@@ -181,7 +181,7 @@ mod tests {
     use crate::http::full_scrape::FullScrapes;
     use crate::info_hash::InfoHash;
     use crate::peer_store::PeersOut;
-    use crate::tracker::{Announce, Event, Tracker};
+    use crate::tracker::{Announce, Event, Protocol, Tracker};
     use hyper::body::Body;
     use std::net::Ipv4Addr;
     use std::pin::Pin;
@@ -194,6 +194,7 @@ mod tests {
         let (now, mut random) = (Now::read(), fastrand::Rng::with_seed(1));
         for _ in 0..torrents {
             let announce = Announce {
+                over: Protocol::Http,
                 info_hash: InfoHash(std::array::from_fn(|_| random.u8(..))),
                 peer: (Ipv4Addr::LOCALHOST, 1).into(),
                 bytes_left: 0,

@@ -1,6 +1,7 @@
 //! Pages as JSON objects, for programs: the same numbers as in the text, with names. Everything is in the one without a mode.
 
 use super::Mode;
+use super::condition::{IntervalFigures, StoreFigures};
 use super::figures::Figures;
 use super::networks::NetworkTable;
 use crate::counters::{AnnounceFigures, HttpVerdict, InterfaceCounters, QueueCounters, Which, XskEvent};
@@ -119,6 +120,8 @@ struct Everything<'a> {
     #[serde(serialize_with = "http_verdicts")]
     http: &'a Service,
     full_scrapes: FullScrapeFigures,
+    store: StoreFigures,
+    intervals: IntervalFigures,
     /// What the XDP program has counted; absent where none runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     xdp: Option<BTreeMap<&'static str, KernelCounter>>,
@@ -198,6 +201,8 @@ impl<'a> Everything<'a> {
             xsk_interfaces: service.counters.xsk_interfaces().into_iter().map(Interface::of).collect(),
             udp: service,
             http: service,
+            store: StoreFigures::of(&service.tracker),
+            intervals: IntervalFigures::of(service),
             full_scrapes: FullScrapeFigures { running, whole, cut_off, bytes },
         }
     }

@@ -5,6 +5,7 @@
 //! `json` writes them for programs. What needs a walk over all torrents or peers is a `survey`: a body that is made in small
 //! steps. A full scrape is no page either: it is not written here.
 
+pub(super) mod condition;
 mod figures;
 mod json;
 mod networks;

@@ -266,7 +266,7 @@ mod tests {
     use crate::config::types::TrackerConfig;
     use crate::info_hash::InfoHash;
     use crate::peer_store::PeersOut;
-    use crate::tracker::{Announce, Event, Tracker};
+    use crate::tracker::{Announce, Event, Protocol, Tracker};
     use hyper::body::Body;
     use std::net::SocketAddr;
     use std::pin::Pin;
@@ -275,6 +275,7 @@ mod tests {
 
     fn announce(tracker: &Tracker, info_hash: [u8; 20], peer: SocketAddr, bytes_left: u64) {
         let announce = Announce {
+            over: Protocol::Udp,
             info_hash: InfoHash(info_hash),
             peer,
             bytes_left,

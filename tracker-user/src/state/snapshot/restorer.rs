@@ -3,10 +3,12 @@
 
 use super::format::{Contents, Damage, decode_page};
 use super::parser::Block;
+use crate::access_list::AccessList;
 use crate::peer_store::{DumpedPeer, DumpedTorrent, Page, Timeouts};
 use crate::tracker::Tracker;
 use parking_lot::Mutex;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -129,15 +131,15 @@ fn restore_blocks(
         block.unpack(&mut decompressor, &mut content)?;
         decode_page(&content, terms.begun_secs, &mut page).ok_or(Damage::Block(block.number))?;
         restored.contents = restored.contents.and(Contents::of(&page));
-        let torrents = tracker.torrents();
+        let (torrents, access) = (tracker.torrents(), tracker.access());
         let (mut v4, mut v6) = (&page.v4[..], &page.v6[..]);
         for torrent in &page.torrents {
             let (own_v4, own_v6);
             (own_v4, v4) = v4.split_at(torrent.v4 as usize);
             (own_v6, v6) = v6.split_at(torrent.v6 as usize);
             let is_served = torrents.permits(&torrent.info_hash);
-            let own_v4 = if is_served { terms.young(own_v4, &mut young_v4) } else { &[] };
-            let own_v6 = if is_served { terms.young(own_v6, &mut young_v6) } else { &[] };
+            let own_v4 = if is_served { terms.wanted(own_v4, &access, &mut young_v4) } else { &[] };
+            let own_v6 = if is_served { terms.wanted(own_v6, &access, &mut young_v6) } else { &[] };
             let taken = (own_v4.len() + own_v6.len()) as u64;
             restored.peers_left_out += u64::from(torrent.v4) + u64::from(torrent.v6) - taken;
             restored.peers += taken;
@@ -151,19 +153,22 @@ fn restore_blocks(
 }
 
 impl Terms {
-    /// Those peers that have not timed out.
-    fn young<'a, const N: usize>(
+    /// Those peers that have not timed out, and whose addresses are not refused.
+    fn wanted<'a, const N: usize>(
         &self,
         peers: &'a [DumpedPeer<N>],
+        access: &AccessList,
         room: &'a mut Vec<DumpedPeer<N>>,
     ) -> &'a [DumpedPeer<N>] {
-        let is_young =
-            |peer: &&DumpedPeer<N>| self.now_secs.saturating_sub(peer.heard_secs) < self.timeouts.peer_secs;
-        if peers.iter().all(|peer| is_young(&peer)) {
+        let is_wanted = |peer: &&DumpedPeer<N>| {
+            let is_young = self.now_secs.saturating_sub(peer.heard_secs) < self.timeouts.peer_secs;
+            is_young && address_of(&peer.entry).is_none_or(|address| access.takes_peers_of(address))
+        };
+        if peers.iter().all(|peer| is_wanted(&peer)) {
             return peers;
         }
         room.clear();
-        room.extend(peers.iter().filter(is_young));
+        room.extend(peers.iter().filter(is_wanted));
         room
     }
 
@@ -171,5 +176,13 @@ impl Terms {
     fn is_remembered(&self, torrent: &DumpedTorrent) -> bool {
         let age_secs = self.now_secs.saturating_sub(torrent.last_announce_secs);
         torrent.completed > 0 && age_secs < self.timeouts.torrent_secs
+    }
+}
+
+/// The address of a peer of 6 or 18 bytes.
+fn address_of(entry: &[u8]) -> Option<IpAddr> {
+    match entry {
+        [a, b, c, d, _, _] => Some(IpAddr::from([*a, *b, *c, *d])),
+        _ => entry.first_chunk::<16>().map(|address| IpAddr::from(*address)),
     }
 }

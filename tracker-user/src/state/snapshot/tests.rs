@@ -4,13 +4,13 @@ use super::file::{FileError, Loaded, check_writable, load, write};
 use super::format::{Damage, HEADER_LEN, VERSION};
 use super::parser::{Block, Item, Parser};
 use super::writer::{Origin, SnapshotWriter};
-use crate::access_list::{ListKind, ListedTorrents, TorrentList};
+use crate::access_list::{AccessList, ListKind, ListedTorrents, TorrentList};
 use crate::clock::Now;
-use crate::config::types::TrackerConfig;
+use crate::config::types::{StoreConfig, TrackerConfig};
 use crate::info_hash::InfoHash;
 use crate::peer_store::{Page, PeersOut, SwarmCounts, Timeouts, Totals};
 use crate::state::moment::{Boot, Elapsed, Moment};
-use crate::tracker::{Announce, Event, Tracker};
+use crate::tracker::{Announce, Event, Protocol, Tracker};
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -34,6 +34,7 @@ fn empty() -> Arc<Tracker> {
 
 fn announce(tracker: &Tracker, number: u32, peer: SocketAddr, secs: u32) {
     let announce = Announce {
+        over: Protocol::Udp,
         info_hash: hash(number),
         peer,
         bytes_left: u64::from(number % 3),
@@ -168,6 +169,19 @@ fn torrents_that_the_list_forbids_now_are_left_out() {
     assert_eq!((restored.peers, restored.peers_left_out, restored.rows_left_out), (88, 2, 1));
     assert_eq!(other.store().scrape(&hash(6)), None);
     assert_eq!(other.store().totals().torrents, 59);
+}
+
+#[test]
+fn peers_whose_addresses_are_refused_now_are_left_out() {
+    let (file, tracker) = (TestFile::new("refused"), announced(60, 1000));
+    fs::write(&file.0, bytes_of(&tracker, 1500)).unwrap();
+    let other = empty();
+    let config = StoreConfig { refuse_bogons: true, ..StoreConfig::default() };
+    other.set_access(AccessList::default().refusing(&config));
+    let loaded = load(&file.0, &other, TIMEOUTS, here(1600)).unwrap();
+    let Loaded::Restored { restored, .. } = loaded else { panic!("{loaded:?}") };
+    // Those of IPv4 are private.
+    assert_eq!((restored.peers, restored.peers_left_out, other.store().totals().peers), (30, 60, 30));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Settings of the HTTP workers.
 
+use super::tracker::MAX_INTERVAL_SECS;
 use super::{number, seconds, store, workers};
 use crate::config::keys::{Kind, Setting, Shown};
 use crate::config::values;
@@ -13,6 +14,14 @@ pub(super) static SETTINGS: &[Setting] = &[
         example: "",
         set: |draft, value| store(&mut draft.config.http.workers, workers(value)),
         show: |config| number(config.http.workers),
+    },
+    Setting {
+        name: "http.interval_secs",
+        doc: "Seconds after which a client should announce again over HTTP; 0 for tracker.interval_secs.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.http.interval_secs, seconds(value, 0, MAX_INTERVAL_SECS)),
+        show: |config| number(config.http.interval_secs),
     },
     Setting {
         name: "http.max_connections",

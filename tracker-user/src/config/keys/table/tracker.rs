@@ -5,7 +5,11 @@ use crate::config::keys::{Kind, Setting, Shown};
 use crate::config::values;
 
 /// A day: clients that hear of a longer interval give the tracker up.
-const MAX_INTERVAL_SECS: u64 = 86_400;
+pub(super) const MAX_INTERVAL_SECS: u64 = 86_400;
+/// Ten times as long: beyond, an interval does more harm than the load.
+const MAX_STRETCH_PERCENT: u64 = 1000;
+/// With fewer real peers than one in ten, a swarm hardly finds itself.
+const MAX_DECOYS_PERCENT: u64 = 90;
 /// A week.
 const MAX_PEER_TIMEOUT_SECS: u64 = 604_800;
 /// A year.
@@ -71,6 +75,17 @@ pub(super) static SETTINGS: &[Setting] = &[
         show: |config| number(config.tracker.interval_jitter_secs),
     },
     Setting {
+        name: "tracker.interval_stretch_max_percent",
+        doc: "The most that an overloaded tracker makes of an interval, in percent; 100 leaves it as it is.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            let percent = values::number(value, "percent", 100..=MAX_STRETCH_PERCENT);
+            store(&mut draft.config.tracker.interval_stretch_max_percent, percent)
+        },
+        show: |config| number(config.tracker.interval_stretch_max_percent),
+    },
+    Setting {
         name: "tracker.peer_timeout_secs",
         doc: "Seconds after its last announce when a peer is forgotten; longer than any interval.",
         kind: Kind::Number,
@@ -105,6 +120,17 @@ pub(super) static SETTINGS: &[Setting] = &[
         example: "",
         set: |draft, value| store(&mut draft.config.tracker.peers_wanted_max, peers(value, 1)),
         show: |config| number(config.tracker.peers_wanted_max),
+    },
+    Setting {
+        name: "tracker.decoy_peers",
+        doc: "Of a hundred peers in an answer, how many are made up, so that being listed proves nothing; 0 for none.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| {
+            let percent = values::number(value, "percent", 0..=MAX_DECOYS_PERCENT);
+            store(&mut draft.config.tracker.decoy_peers_percent, percent)
+        },
+        show: |config| number(config.tracker.decoy_peers_percent),
     },
 ];
 

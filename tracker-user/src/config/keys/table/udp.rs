@@ -1,5 +1,6 @@
 //! Settings of the UDP workers.
 
+use super::tracker::MAX_INTERVAL_SECS;
 use super::{number, seconds, store, workers};
 use crate::config::keys::{Kind, Setting, Shown};
 use crate::config::values;
@@ -26,6 +27,14 @@ pub(super) static SETTINGS: &[Setting] = &[
             store(&mut draft.config.udp.receive_buffer_bytes, values::number(value, "bytes", 0..=1 << 30))
         },
         show: |config| number(config.udp.receive_buffer_bytes),
+    },
+    Setting {
+        name: "udp.interval_secs",
+        doc: "Seconds after which a client should announce again over UDP; 0 for tracker.interval_secs.",
+        kind: Kind::Number,
+        example: "",
+        set: |draft, value| store(&mut draft.config.udp.interval_secs, seconds(value, 0, MAX_INTERVAL_SECS)),
+        show: |config| number(config.udp.interval_secs),
     },
     Setting {
         name: "udp.lenient",
