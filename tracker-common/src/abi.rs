@@ -4,8 +4,8 @@
 
 use crate::connection_id::Keys;
 
-/// Raised with every change of this file that an older program or daemon would misread.
-pub const ABI_VERSION: u32 = 3;
+/// Raised with every change of this file, or of the number of verdicts, that an older program or daemon would misread.
+pub const ABI_VERSION: u32 = 4;
 
 /// The name of the program in the object.
 pub const PROGRAM: &str = "tracker";
