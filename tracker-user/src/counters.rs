@@ -9,6 +9,7 @@ pub use busy_networks::{BusyNetworks, Network};
 pub use xsk::{InterfaceCounters, QueueCounters, XskCounters, XskEvent, XskNews};
 
 use crate::clock::Now;
+use crate::livesync::LivesyncCounters;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -183,6 +184,7 @@ pub struct Counters {
     udp: Vec<Arc<UdpCounters>>,
     http: Vec<Arc<HttpCounters>>,
     kernel: ArcSwapOption<Vec<Counter>>,
+    livesync: Arc<LivesyncCounters>,
     /// Only locked where a queue comes or goes or somebody looks: their threads have counters of their own.
     xsk: Mutex<XskRegister>,
 }
@@ -194,6 +196,7 @@ impl Counters {
             udp: (0..udp_workers).map(|_| Arc::default()).collect(),
             http: (0..http_workers).map(|_| Arc::default()).collect(),
             kernel: ArcSwapOption::empty(),
+            livesync: Arc::default(),
             xsk: Mutex::default(),
         }
     }
@@ -241,6 +244,11 @@ impl Counters {
     fn sum_of_udp(&self, count: impl Fn(&UdpCounters) -> u64) -> u64 {
         let of_queues: u64 = self.xsk.lock().queues().map(|queue| count(&queue.packets)).sum();
         self.udp.iter().map(|set| count(set)).sum::<u64>() + of_queues
+    }
+
+    /// What livesync counts; zeros where it is off.
+    pub const fn livesync(&self) -> &Arc<LivesyncCounters> {
+        &self.livesync
     }
 
     /// What the XDP program has counted, by [`Verdict`], as of the last second; `None` where there is no program.

@@ -3,6 +3,7 @@
 use crate::access_list::AccessList;
 use crate::bind::Bound;
 use crate::clock::Now;
+use crate::cluster::Cluster;
 use crate::config::Command;
 use crate::config::types::{Config, Mode, Transport, XskConfig};
 use crate::control::socket::{self, ControlSocket, Desk};
@@ -14,6 +15,7 @@ use crate::counters::Counters;
 use crate::http;
 use crate::inherited::Inherited;
 use crate::join;
+use crate::livesync::GroupSockets;
 use crate::notify::{Notifier, State};
 use crate::privileges::{self, Keeps};
 use crate::pulse::Pulses;
@@ -45,6 +47,7 @@ struct Opened {
     notifier: Arc<Notifier>,
     bound: Bound,
     control_socket: Option<ControlSocket>,
+    group_sockets: Option<GroupSockets>,
     kernel: Kernel,
     keys: SharedKeys,
     kept_keys: Option<KeptKeys>,
@@ -63,6 +66,7 @@ pub fn run(config: &Config, config_files: &[PathBuf], reread: &dyn Fn() -> Comma
     let mut inherited = Inherited::from_environment()?;
     let bound = Bound::bind(config, &mut inherited)?;
     let control_socket = open_control_socket(config, inherited.control)?;
+    let group_sockets = open_group(config)?;
     let (kernel, keys) = start_kernel(config, &bound.addresses, inherited.keys.as_ref())?;
     let kept_keys = keep_keys(&keys, inherited.keys, &notifier);
     let keeps = match (kernel.is_running(), config.xdp.mode) {
@@ -79,19 +83,20 @@ pub fn run(config: &Config, config_files: &[PathBuf], reread: &dyn Fn() -> Comma
         has_xdp: kernel.is_running(),
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let opened = Opened { notifier, bound, control_socket, kernel, keys, kept_keys, origin };
+    let opened = Opened { notifier, bound, control_socket, group_sockets, kernel, keys, kept_keys, origin };
     runtime.block_on(serve(config, reread, opened))
 }
 
 /// The rest of the daemon's life: everything is open that needed rights.
 async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) -> Result<()> {
-    let Opened { notifier, bound, control_socket, kernel, keys, kept_keys, origin } = opened;
+    let Opened { notifier, bound, control_socket, group_sockets, kernel, keys, kept_keys, origin } = opened;
     let (tracker, lists) = make_tracker(config, origin)?;
     let state = StateKeeper::start(&config.state, &tracker, origin)?;
     join::join(&config.batchsync, &tracker, control::state::timeouts(&config.tracker)).await;
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
     let service = http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?;
     let service = Arc::new(service.with_snapshots(origin, &config.batchsync.admin_ip));
+    let cluster = Cluster::join(config, group_sockets, &tracker, &counters)?;
 
     let signals = Signals::catch().context("cannot catch signals")?;
     let (lost, lost_workers) = unbounded_channel();
@@ -99,6 +104,7 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
     let mut workers = Workers::new(lost, Arc::clone(&pulses));
     workers.start_udp(bound.udp, || handler(config, &tracker, &keys), service.counters())?;
     workers.start_http(bound.tcp, &service)?;
+    workers.start_cluster(cluster.relay, cluster.receiver)?;
     let (orders, ordered) = channel(ORDERS);
     let (service_of_desk, lists_of_desk) = (Arc::clone(&service), Arc::clone(&lists));
     let desk = Desk::new(config, &bound.addresses, service_of_desk, lists_of_desk, orders);
@@ -116,6 +122,7 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
         keys: &keys,
         kernel,
         lists,
+        cluster_keys: cluster.keys,
         service: &service,
         orders: ordered,
         watchdog: Watchdog::new(Arc::clone(&notifier), Arc::clone(&pulses)),
@@ -174,6 +181,17 @@ fn raise_locked_memory_limit(mode: Mode) {
     if let Err(error) = raised {
         log::warn!("the limit of locked memory stays where it is: {error}");
     }
+}
+
+/// Opens the sockets of livesync, which may take root's rights to size their buffers.
+fn open_group(config: &Config) -> Result<Option<GroupSockets>> {
+    GroupSockets::open(&config.livesync).with_context(|| {
+        let listen = config.livesync.listen.map(|listen| listen.to_string()).unwrap_or_default();
+        format!(
+            "cannot join the livesync group {} on {listen}; an interface of this host must carry that address",
+            config.livesync.group
+        )
+    })
 }
 
 /// Loads and attaches the XDP program, as far as the mode asks for it. Only root can, so this comes before root is given

@@ -7,6 +7,7 @@ use crate::access_list::{AccessList, PeerId, Refusal, Refusals, TorrentList};
 use crate::clock::Now;
 use crate::config::types::{Config, TrackerConfig};
 use crate::counters::Noted;
+use crate::events::{EventQueue, PeerEvent};
 use crate::info_hash::InfoHash;
 use crate::peer_store::{
     Limits, PeerStore, PeersOut, Standing, StoreConfig, SwarmCounts, Taken, Timeouts, Update,
@@ -76,6 +77,17 @@ impl Announced {
     }
 }
 
+/// What became of another node's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenIn {
+    /// It is in the store.
+    Stored,
+    /// This node has later word of the peer.
+    Older,
+    /// Its torrent or its network is not served here, or the peer cannot be reached.
+    NotServed,
+}
+
 /// The tracker: the rules of announce and scrape over the store of peers.
 #[derive(Debug)]
 pub struct Tracker {
@@ -87,6 +99,7 @@ pub struct Tracker {
     access: ArcSwap<AccessList>,
     torrents: ArcSwap<TorrentList>,
     refusals: OnceLock<Arc<Refusals>>,
+    others: OnceLock<Arc<EventQueue>>,
     is_draining: AtomicBool,
 }
 
@@ -112,6 +125,7 @@ impl Tracker {
             access: ArcSwap::default(),
             torrents: ArcSwap::default(),
             refusals: OnceLock::new(),
+            others: OnceLock::new(),
             is_draining: AtomicBool::new(false),
         }
     }
@@ -167,6 +181,17 @@ impl Tracker {
         let _ = self.refusals.set(refusals);
     }
 
+    /// Has other nodes told of peers from now on; of several calls the first counts.
+    pub fn tell_others(&self, events: Arc<EventQueue>) {
+        // Set only once, before anything is served.
+        let _ = self.others.set(events);
+    }
+
+    /// What other nodes are told by, where there are any.
+    pub fn others(&self) -> Option<&EventQueue> {
+        self.others.get().map(|events| &**events)
+    }
+
     /// Which torrents are served now. Not to be kept: it holds the list in memory, however many follow it.
     pub fn torrents(&self) -> Guard<Arc<TorrentList>> {
         self.torrents.load()
@@ -204,8 +229,11 @@ impl Tracker {
             peers_wanted: self.peers_wanted(announce.peers_wanted),
             now_secs: now.seconds(),
         };
-        let Taken { counts, renewed_after_secs, first_completion } =
-            self.store.announce(&update, random, peers);
+        let taken = self.store.announce(&update, random, peers);
+        if let Some(others) = self.others.get() {
+            tell(others, &update, &taken);
+        }
+        let Taken { counts, renewed_after_secs, first_completion } = taken;
         let Update { info_hash, peers_wanted, now_secs, .. } = update;
         // The last thing before the answer: nobody else learns of them.
         self.decoys.mix(&Asked { info_hash, peers_wanted, now_secs, known: counts.peers() }, random, peers);
@@ -227,6 +255,29 @@ impl Tracker {
             too_early: renewed_after_secs.is_some_and(|secs| too_early.contains(&secs)),
             first_completion,
         }
+    }
+
+    /// Takes in what another node has heard, unless this one has later word of that peer. Nobody is told of it.
+    pub fn take_in(&self, event: &PeerEvent, now: Now, random: &mut fastrand::Rng) -> TakenIn {
+        let PeerEvent { info_hash, peer, standing, completed, heard_secs } = *event;
+        let takes = self.allows(peer.ip()) && self.takes_peers_of(peer.ip());
+        let is_served = takes && self.torrents.load().permits(&info_hash);
+        if !is_served || peer.port() == 0 {
+            return TakenIn::NotServed;
+        }
+        let now_secs = heard_secs.min(now.seconds());
+        let behind_secs = now.seconds() - now_secs;
+        // The store knows ages by a hundredth of the timeout: of what is said within that, what arrives last counts.
+        let unsure_secs = self.config.peer_timeout_secs.div_ceil(100);
+        if behind_secs > unsure_secs {
+            let age_secs = self.store.age_secs(&info_hash, peer, now.seconds());
+            if age_secs.is_some_and(|age_secs| age_secs + unsure_secs < behind_secs) {
+                return TakenIn::Older;
+            }
+        }
+        let update = Update { info_hash, peer, standing, completed, peers_wanted: 0, now_secs };
+        self.store.announce(&update, random, &mut PeersOut::new(&mut [], &mut []));
+        TakenIn::Stored
     }
 
     /// The counts of a torrent, zeros where it is unknown or hidden.
@@ -275,3 +326,16 @@ impl Tracker {
         }
     }
 }
+
+/// Tells other nodes of an announce, if it is news to them.
+fn tell(others: &EventQueue, update: &Update, taken: &Taken) {
+    let Update { info_hash, peer, standing, completed, now_secs: heard_secs, .. } = *update;
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let event = PeerEvent { info_hash, peer, standing, completed, heard_secs };
+    if peer.port() != 0 && event.is_news(taken) {
+        others.push(event);
+    }
+}
+
+#[cfg(test)]
+mod tests;

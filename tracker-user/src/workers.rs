@@ -1,9 +1,11 @@
 //! The threads that serve: started with their sockets, watched for their end, stopped and waited for. Those of AF_XDP come and
 //! go with their queues: `control` looks after them.
 
+use crate::cluster::Relay;
 use crate::counters::Counters;
 use crate::http;
 use crate::ingress::SocketWorker;
+use crate::livesync::Receiver;
 use crate::pulse::Pulses;
 use crate::udp::Handler;
 use anyhow::{Context, Result, bail};
@@ -14,12 +16,17 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
+/// The name of the thread that tells the cluster.
+const RELAY: &str = "relay";
+
 /// The threads that serve, and what stops them.
 pub(crate) struct Workers {
     threads: Vec<(String, JoinHandle<std::io::Result<()>>)>,
     /// Our ends of the sockets by which UDP workers are stopped: closing one wakes its worker.
     udp_stops: Vec<UnixStream>,
     http_stop: watch::Sender<bool>,
+    /// Closed last: what the workers have told until their end is still to be sent.
+    relay_stop: Option<UnixStream>,
     lost: UnboundedSender<String>,
     pulses: Arc<Pulses>,
 }
@@ -28,7 +35,7 @@ impl Workers {
     /// None yet. `lost` hears the names of workers that end by themselves, `pulses` has their signs of life.
     pub(crate) fn new(lost: UnboundedSender<String>, pulses: Arc<Pulses>) -> Self {
         let http_stop = watch::Sender::new(false);
-        Self { threads: Vec::new(), udp_stops: Vec::new(), http_stop, lost, pulses }
+        Self { threads: Vec::new(), udp_stops: Vec::new(), http_stop, relay_stop: None, lost, pulses }
     }
 
     /// Starts a thread for each set of sockets.
@@ -70,6 +77,21 @@ impl Workers {
         Ok(())
     }
 
+    /// Starts the threads by which nodes of a cluster hear of each other.
+    pub(crate) fn start_cluster(&mut self, relay: Option<Relay>, receiver: Option<Receiver>) -> Result<()> {
+        if let Some(receiver) = receiver {
+            let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;
+            self.start("livesync".to_owned(), move || receiver.run(&stop))?;
+            self.udp_stops.push(our_end);
+        }
+        if let Some(relay) = relay {
+            let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;
+            self.start(RELAY.to_owned(), move || relay.run(&stop))?;
+            self.relay_stop = Some(our_end);
+        }
+        Ok(())
+    }
+
     fn start(
         &mut self,
         name: String,
@@ -87,11 +109,15 @@ impl Workers {
     }
 
     /// Stops all workers and waits for them.
-    pub(crate) fn stop(self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         drop(self.udp_stops);
         // Nobody listens any more where every HTTP worker has ended already.
         let _ = self.http_stop.send(true);
+        self.threads.sort_by_key(|(name, _)| name == RELAY);
         for (name, thread) in self.threads {
+            if name == RELAY {
+                self.relay_stop = None;
+            }
             match thread.join() {
                 Ok(result) => result.with_context(|| format!("worker {name}"))?,
                 Err(_panic) => bail!("worker {name} panicked"),

@@ -19,6 +19,7 @@ pub(super) fn check(draft: &Draft) -> Vec<Finding> {
         lists,
         fifos,
         state_files,
+        livesync,
     ];
     let mut findings = addresses_listed_twice(draft);
     findings.extend(checks.iter().flat_map(|check| check(draft)));
@@ -193,6 +194,37 @@ fn state_files(draft: &Draft) -> Vec<Finding> {
         })
     });
     findings.collect()
+}
+
+/// A group of the family of our address, and somebody to believe.
+fn livesync(draft: &Draft) -> Vec<Finding> {
+    let livesync = &draft.config.livesync;
+    let listen_and_others =
+        ["livesync.cluster.listen", "livesync.cluster.node_ip", "livesync.cluster.key_file"];
+    let Some(listen) = livesync.listen else {
+        let given = ["livesync.cluster.node_ip", "livesync.cluster.key_file"];
+        let what = "livesync is off, so this has no effect".to_owned();
+        let finding = disagreement(draft, &given, what, "set livesync.cluster.listen, or give -s PORT");
+        return finding.map(Finding::as_warning).into_iter().collect();
+    };
+    let mut findings = Vec::new();
+    if listen.is_ipv4() != livesync.group.is_ipv4() {
+        let what = format!("{listen} cannot be in the group {}, which is of another family", livesync.group);
+        let names = ["livesync.cluster.group", "livesync.cluster.listen"];
+        let remedy = "name a group of the same family, such as 224.0.42.23 or ff05::9696";
+        findings.extend(disagreement(draft, &names, what, remedy));
+    }
+    if listen.port() == 0 {
+        let what = "all nodes of a cluster have the same port, and 0 is none".to_owned();
+        findings.extend(disagreement(draft, &listen_and_others[..1], what, "name a port, such as 9696"));
+    }
+    if livesync.node_ip.is_empty() && livesync.key_file.is_none() {
+        let what = "this node tells others of its peers, but believes nobody".to_owned();
+        let remedy = "set livesync.cluster.node_ip to the networks of the other nodes";
+        let finding = disagreement(draft, &listen_and_others, what, remedy);
+        findings.extend(finding.map(Finding::as_warning));
+    }
+    findings
 }
 
 /// An error at the first of the settings that was given: the others have their defaults.

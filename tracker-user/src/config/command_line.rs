@@ -2,7 +2,6 @@
 
 mod options;
 
-use super::absent::AbsentFeature;
 use super::draft::Draft;
 use super::finding::{Finding, Place, Severity};
 use super::types::{DEFAULT_PORT, Transport};
@@ -101,15 +100,14 @@ impl Reader {
             let found = value.to_string_lossy();
             return self.refuse(&options::shown(id), values::expected("UTF-8", &found));
         };
-        if let Some(feature) = AbsentFeature::asked_by_option(id) {
-            let finding = feature.refuse(&Place::CommandLine, &options::shown(id));
-            self.draft.findings.push(finding);
-        } else if id == OptionId::Ip.name() {
+        if id == OptionId::Ip.name() {
             self.bind_address(text);
         } else if id == OptionId::TcpPort.name() {
             self.port(Transport::Tcp, id, text);
         } else if id == OptionId::UdpPort.name() {
             self.port(Transport::Udp, id, text);
+        } else if id == OptionId::LivesyncPort.name() {
+            self.livesync_port(id, text);
         } else if id == OptionId::Set.name() {
             self.set(text);
         } else if let Some(shortcut) = SHORTCUTS.iter().find(|shortcut| shortcut.long == id) {
@@ -151,6 +149,19 @@ impl Reader {
         };
         for ip in addresses {
             self.draft.listen_from(&Place::CommandLine, transport, SocketAddr::new(ip, port));
+        }
+    }
+
+    /// `-s`: livesync on the network of the last `-i`, or on whichever the kernel chooses.
+    fn livesync_port(&mut self, id: &str, text: &str) {
+        let port = match values::port(text) {
+            Ok(port) => port,
+            Err(what) => return self.refuse(&options::shown(id), what),
+        };
+        let any = BindAddress { ip: Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), has_port: false };
+        if let Some(ip) = self.address.unwrap_or(any).ip {
+            let (address, name) = (SocketAddr::new(ip, port).to_string(), "livesync.cluster.listen");
+            self.draft.apply(&Place::CommandLine, &options::shown(id), name, &address);
         }
     }
 

@@ -1,6 +1,5 @@
 //! The configuration while it is put together: what is set so far, by which place, and what was wrong.
 
-use super::absent::AbsentFeature;
 use super::check;
 use super::finding::{Finding, Place};
 use super::keys::{self, Setting};
@@ -102,9 +101,6 @@ impl Draft {
 
 /// The finding about a keyword that is none of the table's.
 pub(super) fn unknown(place: &Place, shown: &str, name: &str) -> Finding {
-    if let Some(feature) = AbsentFeature::asked_by(name) {
-        return feature.refuse(place, shown);
-    }
     let finding = Finding::error(place, shown, "unknown keyword");
     match keys::nearest(name) {
         Some(known) => finding.mended_by(format!("did you mean {known}?")),

@@ -4,7 +4,6 @@
 //! the command line, the printed configuration and the documentation all follow it. Nothing here logs, exits
 //! or touches more of the system than the files that it is told to read.
 
-mod absent;
 mod check;
 mod classic;
 mod command_line;

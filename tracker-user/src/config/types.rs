@@ -4,6 +4,7 @@ mod access;
 mod batchsync;
 mod control;
 mod http;
+mod livesync;
 mod state;
 mod store;
 mod tracker;
@@ -15,6 +16,7 @@ pub use access::AccessConfig;
 pub use batchsync::BatchsyncConfig;
 pub use control::ControlConfig;
 pub use http::HttpConfig;
+pub use livesync::{DEFAULT_LIVESYNC_PORT, LivesyncConfig};
 pub use state::StateConfig;
 pub use store::StoreConfig;
 pub use tracker::{SandboxMode, TrackerConfig};
@@ -51,6 +53,8 @@ pub struct Config {
     pub state: StateConfig,
     /// How a node takes over the state of another one.
     pub batchsync: BatchsyncConfig,
+    /// What nodes of a cluster tell each other on their network.
+    pub livesync: LivesyncConfig,
     /// How an operator reaches the daemon while it runs.
     pub control: ControlConfig,
     /// How much is written to standard error.

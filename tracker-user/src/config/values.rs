@@ -89,10 +89,21 @@ pub(super) fn peer_id_prefix(text: &str) -> Result<String, String> {
 
 /// `A:P`, `A`, `[v6]:P`, `[v6]` or a bare IPv6 address; without a port, 6969.
 pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    socket_address_or(text, DEFAULT_PORT)
+}
+
+/// The multicast group of a cluster.
+pub(super) fn multicast_group(text: &str) -> Result<IpAddr, String> {
+    let parsed = text.parse::<IpAddr>().ok().filter(IpAddr::is_multicast);
+    parsed.ok_or_else(|| expected("a multicast group such as 224.0.42.23 or ff05::9696", text))
+}
+
+/// The same with another port where the text has none.
+pub(super) fn socket_address_or(text: &str, port: u16) -> Result<SocketAddr, String> {
     let without_port = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let parsed = text
         .parse::<SocketAddr>()
-        .or_else(|_| without_port.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)));
+        .or_else(|_| without_port.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port)));
     match parsed {
         // A socket for IPv6 alone could not be bound to a mapped address.
         Ok(SocketAddr::V6(v6)) if v6.ip().to_ipv4_mapped().is_some() => {

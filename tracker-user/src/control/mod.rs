@@ -24,6 +24,7 @@ pub use state::StateKeeper;
 
 use crate::access_list::AccessList;
 use crate::clock::Now;
+use crate::cluster::ClusterKeys;
 use crate::config::Command;
 use crate::config::types::Config;
 use crate::counters::Counters;
@@ -97,6 +98,8 @@ pub struct Control<'a> {
     pub queue_threads: QueueThreads<'a>,
     /// The lists of torrents.
     pub lists: Arc<Lists>,
+    /// The keys of the cluster.
+    pub cluster_keys: ClusterKeys,
     /// What is served over HTTP: a drain waits for it.
     pub service: &'a http::Service,
     /// What operators order.
@@ -221,6 +224,7 @@ impl Control<'_> {
     /// Takes over what can change while the daemon runs. A configuration with a mistake changes nothing; lists are read
     /// again all the same, from where they were: within a chroot the configuration is often out of reach.
     fn reload(&mut self) -> Reloaded {
+        self.cluster_keys.reload();
         match (self.reread)() {
             Command::Run { config, warnings } => {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));

@@ -60,6 +60,7 @@ fn paths(config: &Config) -> Vec<(&Path, Use)> {
         (&access.fifo_add, Use::Fifo),
         (&access.fifo_delete, Use::Fifo),
         (&state.load, Use::Read),
+        (&config.livesync.key_file, Use::Read),
         (&state.snapshot, Use::Replace),
         (&state.export, Use::Replace),
     ];

@@ -1,6 +1,5 @@
 //! The options, as the help shows them. Their order on the command line is not known here.
 
-use crate::config::absent::ABSENT_FEATURES;
 use crate::config::keys::Setting;
 use clap::{Arg, ArgAction, Command, builder::OsStringValueParser};
 
@@ -41,6 +40,7 @@ pub(super) enum OptionId {
     Ip,
     TcpPort,
     UdpPort,
+    LivesyncPort,
     Set,
 }
 
@@ -52,6 +52,7 @@ impl OptionId {
             Self::Ip => "ip",
             Self::TcpPort => "tcp-port",
             Self::UdpPort => "udp-port",
+            Self::LivesyncPort => "livesync-port",
             Self::Set => "set",
         }
     }
@@ -92,6 +93,7 @@ pub(super) fn shown(id: &str) -> String {
         "ip" => Some('i'),
         "tcp-port" => Some('p'),
         "udp-port" => Some('P'),
+        "livesync-port" => Some('s'),
         _ => SHORTCUTS.iter().find(|shortcut| shortcut.long == id).and_then(|shortcut| shortcut.short),
     };
     match short {
@@ -114,7 +116,6 @@ pub(super) fn program() -> Command {
         .args(configuration())
         .args(addresses())
         .args(SHORTCUTS.iter().map(shortcut))
-        .args(ABSENT_FEATURES.iter().filter_map(|feature| feature.option).map(absent))
         .args(information())
 }
 
@@ -131,7 +132,7 @@ fn configuration() -> [Arg; 4] {
     ]
 }
 
-fn addresses() -> [Arg; 3] {
+fn addresses() -> [Arg; 4] {
     [
         repeatable(OptionId::Ip.name(), "IP", ADDRESSES).short('i').help(
             "The address of the -p and -P that follow; alone, it stands for its port 6969, HTTP and UDP",
@@ -142,6 +143,9 @@ fn addresses() -> [Arg; 3] {
         repeatable(OptionId::UdpPort.name(), "PORT", ADDRESSES)
             .short('P')
             .help("Listen for UDP on this port of the last -i, or of every address"),
+        repeatable(OptionId::LivesyncPort.name(), "PORT", ADDRESSES).short('s').help(
+            "Tell the cluster of peers by this port, on the network of the last -i [livesync.cluster.listen]",
+        ),
     ]
 }
 
@@ -155,12 +159,6 @@ fn shortcut(shortcut: &Shortcut) -> Arg {
         _ => option,
     };
     option.help(format!("{doc} [{}]", shortcut.setting))
-}
-
-/// Known so that it can be refused by name.
-fn absent(option: &'static str) -> Arg {
-    let arg = repeatable(option, "VALUE", TRACKER).hide(true);
-    option.chars().fold(arg, Arg::short)
 }
 
 fn information() -> [Arg; 2] {

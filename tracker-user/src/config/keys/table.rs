@@ -5,6 +5,7 @@ mod batchsync;
 mod control;
 mod http;
 mod listen;
+mod livesync;
 mod log;
 mod state;
 mod store;
@@ -28,6 +29,7 @@ static GROUPS: &[&[Setting]] = &[
     xdp::SETTINGS,
     xsk::SETTINGS,
     http::SETTINGS,
+    livesync::SETTINGS,
     state::SETTINGS,
     batchsync::SETTINGS,
     control::SETTINGS,

@@ -158,7 +158,7 @@ fn mistakes_of_options_and_files_are_found_all_at_once() {
         "-P",
         "1",
         "-s",
-        "9696",
+        "70000",
         "--set",
         "udp.workers",
         "--set",
@@ -182,8 +182,7 @@ fn mistakes_of_options_and_files_are_found_all_at_once() {
             .to_owned(),
         "command line: -i: expected an address without a port, such as 192.0.2.1 or 2001:db8::1, found \"x\""
             .to_owned(),
-        "command line: -s: this version does not have live synchronisation; remove it to run without"
-            .to_owned(),
+        "command line: -s: expected a port between 0 and 65535, found \"70000\"".to_owned(),
         "command line: --set: expected KEY=VALUE, found \"udp.workers\"".to_owned(),
         "command line: --set udp.wrkers: unknown keyword; did you mean udp.workers?".to_owned(),
         "command line: -A: expected a network such as 192.0.2.1 or 2001:db8::/32, found \"1.2.3.4/40\""
@@ -192,6 +191,15 @@ fn mistakes_of_options_and_files_are_found_all_at_once() {
         "command line: --set http.workers: expected a value, found none".to_owned(),
     ];
     assert_eq!(findings, expected);
+}
+
+#[test]
+fn livesync_is_on_the_network_of_the_last_address_or_of_whichever_the_kernel_chooses() {
+    let node = ["-A", "10.0.0.0/8", "--set", "livesync.cluster.node_ip=10.0.0.0/8"];
+    let listen =
+        |arguments: &[&str]| config(&[arguments, &node].concat()).livesync.listen.unwrap().to_string();
+    assert_eq!(listen(&["-i", "10.0.0.1", "-P", "1", "-s", "9797"]), "10.0.0.1:9797");
+    assert_eq!(listen(&["-s", "9797", "-i", "10.0.0.1"]), "0.0.0.0:9797");
 }
 
 #[test]
@@ -258,12 +266,18 @@ fn help_and_version_are_printed() {
     assert_eq!(printed(&["--help"]), help);
     let options =
         ["-f, --config", "-i, --ip", "-p, --tcp-port", "-P, --udp-port", "-r, --redirect", "-d, --dir"];
-    let more =
-        ["-u, --user", "-A, --access-stats", "-w, --whitelist", "-b, --blacklist", "--mode", "--log-level"];
+    let more = [
+        "-u, --user",
+        "-A, --access-stats",
+        "-w, --whitelist",
+        "-b, --blacklist",
+        "--mode",
+        "--log-level",
+        "-s, --livesync-port",
+    ];
     let rest =
         ["--set <KEY=VALUE>", "--check-config", "--print-config", "-h, --help", "-v, --version", "Examples:"];
     for option in options.iter().chain(&more).chain(&rest) {
         assert!(help.contains(option), "{option} is missing in:\n{help}");
     }
-    assert!(!help.contains(" -s"), "what is refused is not offered:\n{help}");
 }

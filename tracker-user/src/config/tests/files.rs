@@ -90,18 +90,6 @@ fn every_mistake_of_a_classic_file_is_found_with_its_line() {
 }
 
 #[test]
-fn keywords_of_absent_features_are_refused_in_both_formats() {
-    let (_, findings) = from_classic("livesync.cluster.listen 1.2.3.4:9696\n");
-    assert_eq!(findings.len(), 1);
-    assert!(findings.iter().all(|finding| finding.contains("this version does not have ")), "{findings:?}");
-    let (_, findings) = from_toml("[livesync.cluster]\nlisten = \"1.2.3.4:9696\"\n");
-    assert_eq!(
-        findings,
-        ["t.toml:1: livesync: this version does not have live synchronisation; remove it to run without"]
-    );
-}
-
-#[test]
 fn the_nodes_of_a_cluster_are_named_in_both_formats() {
     let classic = "batchsync.cluster.admin_ip 1.2.3.0/24\nbatchsync.cluster.join http://1.2.3.4:80/\n\
                    batchsync.cluster.join [2001:db8::1]\nbatchsync.cluster.join_timeout_secs 9\n";
@@ -123,6 +111,28 @@ fn state_files_are_each_their_own() {
         findings,
         ["t.conf:2: state.snapshot: state.export is the same file; name another file for one of them"]
     );
+}
+
+#[test]
+fn livesync_needs_a_group_of_its_family_and_somebody_to_believe() {
+    let listen = "livesync.cluster.listen 192.0.2.1\n";
+    let believing = format!("{listen}livesync.cluster.node_ip 192.0.2.0/24\n");
+    let (config, findings) = from_classic(&believing);
+    assert_eq!(findings, Vec::<String>::new());
+    assert_eq!(config.livesync.listen, Some("192.0.2.1:9696".parse().unwrap()));
+    let (_, findings) = from_classic(listen);
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].contains("warning") && findings[0].contains("believes nobody"), "{findings:?}");
+    let (_, findings) = from_classic(&format!("{believing}livesync.cluster.group ff05::1\n"));
+    assert!(findings[0].contains("which is of another family"), "{findings:?}");
+    let (_, findings) = from_classic("livesync.cluster.key_file keys\n");
+    assert!(findings[0].contains("livesync is off"), "{findings:?}");
+    let (_, findings) = from_classic(&believing.replace("192.0.2.1", "192.0.2.1:0"));
+    assert!(findings[0].contains("name a port"), "{findings:?}");
+    for group in ["192.0.2.1", "x", "2001:db8::1"] {
+        let (_, findings) = from_classic(&format!("{believing}livesync.cluster.group {group}\n"));
+        assert!(findings[0].contains("expected a multicast group"), "{findings:?}");
+    }
 }
 
 #[test]

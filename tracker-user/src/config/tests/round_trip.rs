@@ -3,9 +3,9 @@
 use super::{from_classic, from_toml};
 use crate::config::print::as_toml;
 use crate::config::types::{
-    AccessConfig, BatchsyncConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LogLevel, Mode,
-    SandboxMode, StateConfig, StoreConfig, TrackerConfig, Transport, UdpConfig, XdpAttach, XdpConfig,
-    XskConfig,
+    AccessConfig, BatchsyncConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LivesyncConfig,
+    LogLevel, Mode, SandboxMode, StateConfig, StoreConfig, TrackerConfig, Transport, UdpConfig, XdpAttach,
+    XdpConfig, XskConfig,
 };
 use crate::peer_store::Limits;
 use crate::scrape_format::Format;
@@ -214,13 +214,28 @@ fn state() -> impl Strategy<Value = StateConfig> {
     )
 }
 
+fn livesync() -> impl Strategy<Value = LivesyncConfig> {
+    let groups = prop_oneof![Just("224.0.23.5"), Just("ff05::9696")];
+    let key_file = "\\PC{1,20}".prop_map(|path| Some(PathBuf::from(path)));
+    (groups, any::<u8>(), 1..=u16::MAX, networks(), 0..=60_000_u32, key_file).prop_map(
+        |(group, host, port, node_ip, delay_ms, key_file)| {
+            let group: IpAddr = group.parse().unwrap();
+            let own = match group {
+                IpAddr::V4(_) => IpAddr::from([192, 0, 2, host]),
+                IpAddr::V6(_) => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(host)]),
+            };
+            LivesyncConfig { listen: Some(SocketAddr::new(own, port)), node_ip, group, delay_ms, key_file }
+        },
+    )
+}
+
 fn config() -> impl Strategy<Value = Config> {
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
     let log = (log_level, any::<bool>());
     let control = option::of("/\\PC{0,20}[a-z]".prop_map(PathBuf::from));
     let control = control.prop_map(|socket| ControlConfig { socket });
-    let ways_in = (udp(), xdp(), xsk(), http());
+    let ways_in = (udp(), xdp(), xsk(), http(), livesync());
     let donors = vec((ip(), 1..=u16::MAX).prop_map(SocketAddr::from), 0..3);
     let batchsync = (networks(), donors, 1..=3600_u32);
     let batchsync = batchsync.prop_map(|(admin_ip, join, join_timeout_secs)| BatchsyncConfig {
@@ -233,7 +248,7 @@ fn config() -> impl Strategy<Value = Config> {
             listen,
             (tracker, store),
             access,
-            (udp, xdp, xsk, http),
+            (udp, xdp, xsk, http, livesync),
             (state, batchsync),
             control,
             (log_level, log_refused),
@@ -251,6 +266,7 @@ fn config() -> impl Strategy<Value = Config> {
             xdp,
             xsk,
             http,
+            livesync,
             control,
             batchsync,
             log_level,

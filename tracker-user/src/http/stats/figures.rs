@@ -4,6 +4,7 @@ use super::networks::{self, NetworkTable};
 use crate::clock::Now;
 use crate::counters::{AnnounceFigures, Counters, HttpVerdict, Which};
 use crate::http::Service;
+use crate::livesync::counters::Received;
 use crate::peer_store::Totals;
 use tracker_common::abi::Counter;
 use tracker_common::verdict::Verdict;
@@ -106,7 +107,7 @@ impl<'a> Figures<'a> {
                 + wrong_ids.iter().map(|verdict| in_kernel(*verdict)).sum::<u64>(),
             full_scrapes: (counters.http(HttpVerdict::FullScrapeBegun), full_scrape_bytes),
             announces: counters.announces(),
-            synced: 0,
+            synced: counters.livesync().received.get(Received::Events as usize),
         }
     }
 

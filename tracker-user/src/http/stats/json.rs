@@ -131,6 +131,9 @@ struct Everything<'a> {
     /// Their interfaces.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     xsk_interfaces: Vec<Interface>,
+    /// What was told to and heard from other nodes of the cluster; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    livesync: Option<BTreeMap<&'static str, u64>>,
 }
 
 /// One receive queue, with what befell its socket.
@@ -199,6 +202,10 @@ impl<'a> Everything<'a> {
             xdp: service.counters.kernel().map(|counters| kernel_verdicts(&counters)),
             xsk: service.counters.queues().into_iter().map(Queue::of).collect(),
             xsk_interfaces: service.counters.xsk_interfaces().into_iter().map(Interface::of).collect(),
+            livesync: service.tracker.others().map(|others| {
+                let lost = ("lost_events", others.lost());
+                service.counters.livesync().figures().chain([lost]).collect()
+            }),
             udp: service,
             http: service,
             store: StoreFigures::of(&service.tracker),

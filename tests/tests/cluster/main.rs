@@ -1,0 +1,5 @@
+//! Several trackers, each on a host of its own, that tell each other of their peers.
+
+mod livesync;
+mod scene;
+mod sealed;
