@@ -18,6 +18,8 @@ pub(super) struct Moment<'a> {
     pub(super) window: Window,
     /// The tick of this moment.
     pub(super) now_tick: u32,
+    /// The tick of what is said at this moment: an earlier one where word comes late, from other nodes or a snapshot.
+    pub(super) heard_tick: u32,
     /// How the buckets of large swarms are chosen.
     pub(super) hashing: (Key, BucketedBy),
     /// Torrents of each source, where they are bounded.
@@ -29,9 +31,9 @@ pub(super) struct Moment<'a> {
 }
 
 impl Moment<'_> {
-    /// The stamp of this moment.
+    /// The stamp of what is said at this moment.
     pub(super) fn stamp(&self, completed: bool) -> Stamp {
-        self.window.stamp(self.now_tick, completed)
+        self.window.stamp(self.heard_tick, completed)
     }
 
     /// Seconds since the tick of a stamp began, as far as that is known.

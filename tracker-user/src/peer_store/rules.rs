@@ -38,11 +38,12 @@ impl Rules {
     }
 
     /// A moment in a shard.
-    pub(super) const fn moment(&self, window: Window, now_tick: u32) -> Moment<'_> {
+    pub(super) const fn moment(&self, window: Window, now_tick: u32, heard_tick: u32) -> Moment<'_> {
         Moment {
             ticks: self.ticks,
             window,
             now_tick,
+            heard_tick,
             hashing: self.hashing,
             sources: self.sources.as_ref(),
             ports_per_source: self.ports_per_source,

@@ -32,6 +32,8 @@ pub(super) struct Shard {
     seeders: u64,
     /// The ticks in which all stamps lie.
     window: Window,
+    /// The latest tick that anyone has come with.
+    latest_tick: u32,
     completed: u64,
     /// Bytes of memory that the budget knows of.
     reported_memory: u64,
@@ -66,6 +68,7 @@ impl Shard {
             v4: Tables::default(),
             v6: Tables::default(),
             window: Window::default(),
+            latest_tick: 0,
             peers: 0,
             seeders: 0,
             completed: 0,
@@ -94,14 +97,16 @@ impl Shard {
         self.reported_memory = memory;
     }
 
-    /// This moment in this shard. Before a moment that its window does not hold, whoever has timed out is forgotten, and
+    /// This moment in this shard, for somebody who comes with a time, and be it one that has passed. Before a moment that its window does not hold, whoever has timed out is forgotten, and
     /// the window moved: so it is only when nobody has walked the shard for a quarter of the peer timeout.
     pub(super) fn moment<'a>(&mut self, now_secs: u32, rules: &'a Rules) -> Moment<'a> {
-        let now_tick = rules.ticks.at(now_secs);
+        let heard_tick = rules.ticks.at(now_secs);
+        self.latest_tick = self.latest_tick.max(heard_tick);
+        let now_tick = self.latest_tick;
         if self.peers == 0 {
             self.window = Window::around(now_tick, rules.ticks);
         }
-        let mut moment = rules.moment(self.window, now_tick);
+        let mut moment = rules.moment(self.window, now_tick, heard_tick);
         if self.window.is_left_behind_at(now_tick) {
             let walk = Walk::TimedOut(&rules.timeouts);
             self.walk(Place::START, usize::MAX, walk, (&moment, now_secs));

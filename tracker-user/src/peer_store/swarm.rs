@@ -112,8 +112,8 @@ impl Shard {
     /// Takes back what a peer said earlier, at the time of `update`, unless it has timed out, a later word of it is known, or
     /// there is no room. Completed downloads are not counted again.
     pub(super) fn restore_peer(&mut self, hash: u64, update: &Update, moment: &Moment<'_>) {
-        let then = Moment { now_tick: moment.ticks.at(update.now_secs), ..*moment };
-        if moment.now_tick.saturating_sub(then.now_tick) >= moment.ticks.life() || update.peer.port() == 0 {
+        let then = Moment { heard_tick: moment.ticks.at(update.now_secs), ..*moment };
+        if moment.now_tick.saturating_sub(then.heard_tick) >= moment.ticks.life() || update.peer.port() == 0 {
             return;
         }
         let known = self.position(hash, &update.info_hash);
@@ -125,7 +125,9 @@ impl Shard {
         let Some(position) = known.or_else(|| self.insert(hash, update.info_hash, moment.budget)) else {
             return;
         };
-        if self.stamp_of(position, &announcer).is_some_and(|stamp| moment.window.tick(stamp) >= then.now_tick)
+        if self
+            .stamp_of(position, &announcer)
+            .is_some_and(|stamp| moment.window.tick(stamp) >= then.heard_tick)
         {
             return;
         }
@@ -310,7 +312,7 @@ fn hear_in_run<const N: usize>(
     }
     let had_completed = before.is_some_and(Stamp::completed);
     // Word from other nodes may be late: it does not make a peer older than it is known to be.
-    let tick = before.map_or(0, |stamp| moment.window.tick(stamp)).max(moment.now_tick);
+    let tick = before.map_or(0, |stamp| moment.window.tick(stamp)).max(moment.heard_tick);
     let stamp = moment.window.stamp(tick, had_completed || word.completed);
     let is_seeder = word.standing == Standing::Seeder;
     match place {

@@ -114,3 +114,26 @@ fn a_store_that_was_not_walked_for_long_forgets_before_it_stamps() {
     naive.expire(now_secs);
     assert_eq!(store.totals().peers, naive.totals().peers);
 }
+
+/// Splitting a bucket in the middle of a walk moves peers behind it: those that have timed out must not come along, however
+/// old the word is that made it split.
+#[test]
+fn late_word_of_new_peers_keeps_nobody_alive_who_has_timed_out() {
+    let store = super::store();
+    let peer = |number: u32| SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number)), 1);
+    (0..6000).for_each(|number| {
+        super::announce(&store, &super::leecher(1, peer(number)), 1000);
+    });
+    (1020..1100).step_by(20).for_each(|now_secs| sweep_once(&store, Now::from_seconds(now_secs)));
+    let (mut sweep, now) = (Sweep::default(), Now::from_seconds(1100));
+    while store.totals().peers > 3000 {
+        assert_ne!(sweep.step(&store, now), Reached::EndOfStore);
+    }
+    assert!(store.totals().peers > 2000, "the walk is in the middle of the swarm");
+    (6000..12_000).for_each(|number| {
+        super::announce(&store, &super::leecher(1, peer(number)), 1050);
+    });
+    while sweep.step(&store, now) != Reached::EndOfStore {}
+    assert_eq!(store.totals().peers, 6000);
+    assert_eq!(store.age_secs(&super::hash(1), peer(7000), 1100), Some(50));
+}
