@@ -1,5 +1,5 @@
-//! The largest swarms, found by a walk through the store in small steps: at any moment it holds as many torrents as are
-//! asked for and those of one step, and no lock. Not for a thread that answers packets.
+//! The largest swarms: a ranking of those that a walk through the store meets, and such a walk in small steps, which holds as
+//! many torrents as are asked for and those of one step, and no lock. Not for a thread that answers packets.
 
 use crate::info_hash::InfoHash;
 use crate::peer_store::{Listing, PeerStore, SwarmCounts};
@@ -14,25 +14,35 @@ pub enum Rank {
     Peers,
     /// Seeders alone.
     Seeders,
+    /// Leechers alone.
+    Leechers,
 }
 
 impl Rank {
-    const fn of(self, counts: &SwarmCounts) -> u64 {
+    /// The figure by which a swarm is compared.
+    pub const fn of(self, counts: &SwarmCounts) -> u64 {
         match self {
             Self::Peers => counts.peers(),
             Self::Seeders => counts.seeders as u64,
+            Self::Leechers => counts.leechers as u64,
         }
     }
+}
+
+/// The largest of the swarms that were met so far.
+#[derive(Debug)]
+pub struct Ranking {
+    rank: Rank,
+    most: usize,
+    /// The smallest of them first: it makes room for a larger one.
+    largest: BinaryHeap<Reverse<Ranked>>,
 }
 
 /// A walk through the store, with the largest swarms that it has met.
 #[derive(Debug)]
 pub struct TopTorrents {
     listing: Listing,
-    rank: Rank,
-    most: usize,
-    /// The smallest of them first: it makes room for a larger one.
-    largest: BinaryHeap<Reverse<Ranked>>,
+    ranking: Ranking,
     /// Of the step at hand; kept for its memory.
     met: Vec<(InfoHash, SwarmCounts)>,
 }
@@ -57,45 +67,60 @@ impl PartialOrd for Ranked {
     }
 }
 
-impl TopTorrents {
-    /// A walk that looks for the `most` largest swarms.
-    pub fn new(most: usize, rank: Rank) -> Self {
-        Self { listing: Listing::default(), rank, most, largest: BinaryHeap::new(), met: Vec::new() }
+impl Ranking {
+    /// A ranking of the `most` largest swarms; of two of the same size the lower hash comes first, as with opentracker.
+    pub const fn new(most: usize, rank: Rank) -> Self {
+        Self { rank, most, largest: BinaryHeap::new() }
     }
 
-    /// Looks at some hundred torrents; whether there are more to come.
-    pub fn step(&mut self, store: &PeerStore) -> bool {
-        let has_more = self.listing.step(store, &mut self.met);
-        for (info_hash, counts) in self.met.drain(..) {
-            let ranked = Ranked { size: self.rank.of(&counts), info_hash, counts };
-            if ranked.size == 0 {
-                continue;
-            }
-            if self.largest.len() < self.most {
-                self.largest.push(Reverse(ranked));
-            } else if let Some(mut smallest) = self.largest.peek_mut()
-                && smallest.0 < ranked
-            {
-                *smallest = Reverse(ranked);
-            }
+    /// Takes a swarm in, if it has a size and is among the largest. What is in already may come again: a walk through the
+    /// store shows a torrent twice where others went meanwhile.
+    pub fn consider(&mut self, info_hash: InfoHash, counts: SwarmCounts) {
+        let ranked = Ranked { size: self.rank.of(&counts), info_hash, counts };
+        let is_larger =
+            self.largest.len() < self.most || self.largest.peek().is_some_and(|smallest| smallest.0 < ranked);
+        if ranked.size == 0 || !is_larger || self.largest.iter().any(|known| known.0.info_hash == info_hash) {
+            return;
         }
-        has_more
+        self.largest.push(Reverse(ranked));
+        if self.largest.len() > self.most {
+            self.largest.pop();
+        }
     }
 
-    /// What has been found, the largest first; torrents without a peer are not among them.
+    /// What has been found, the largest first.
     pub fn found(self) -> Vec<(InfoHash, SwarmCounts)> {
         let ranked = self.largest.into_sorted_vec();
         ranked.into_iter().map(|Reverse(Ranked { info_hash, counts, .. })| (info_hash, counts)).collect()
     }
 }
 
+impl TopTorrents {
+    /// A walk that looks for the `most` largest swarms.
+    pub fn new(most: usize, rank: Rank) -> Self {
+        Self { listing: Listing::default(), ranking: Ranking::new(most, rank), met: Vec::new() }
+    }
+
+    /// Looks at some hundred torrents; whether there are more to come.
+    pub fn step(&mut self, store: &PeerStore) -> bool {
+        let has_more = self.listing.step(store, &mut self.met);
+        self.met.drain(..).for_each(|(info_hash, counts)| self.ranking.consider(info_hash, counts));
+        has_more
+    }
+
+    /// What has been found, the largest first; torrents without a peer are not among them.
+    pub fn found(self) -> Vec<(InfoHash, SwarmCounts)> {
+        self.ranking.found()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Rank, TopTorrents};
+    use super::{Rank, Ranking, TopTorrents};
     use crate::clock::Now;
     use crate::config::types::TrackerConfig;
     use crate::info_hash::InfoHash;
-    use crate::peer_store::PeersOut;
+    use crate::peer_store::{PeersOut, SwarmCounts};
     use crate::tracker::{Announce, Event, Protocol, Tracker};
     use std::net::Ipv4Addr;
 
@@ -145,5 +170,17 @@ mod tests {
                 assert_eq!(found(&tracker, most, rank), expected, "{most} by {rank:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_torrent_that_a_walk_shows_twice_is_ranked_once() {
+        let mut ranking = Ranking::new(3, Rank::Leechers);
+        for (number, leechers) in [(1, 5), (2, 3), (1, 5), (1, 6), (3, 1)] {
+            let counts = SwarmCounts { seeders: 0, leechers, completed: 0 };
+            ranking.consider(info_hash(number), counts);
+        }
+        let found: Vec<_> =
+            ranking.found().into_iter().map(|(hash, counts)| (hash, counts.leechers)).collect();
+        assert_eq!(found, [(info_hash(1), 5), (info_hash(2), 3), (info_hash(3), 1)]);
     }
 }

@@ -8,12 +8,12 @@ use crate::access_list::TorrentList;
 use crate::counters::{BusyNetworks, Network};
 use crate::info_hash::InfoHash;
 use crate::peer_store::{Dump, Listing, Page, SwarmCounts};
+use crate::top_torrents::{Rank, Ranking};
 use crate::tracker::Tracker;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use serde_json::json;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::io::{self, Write as _};
@@ -159,42 +159,31 @@ impl Body for Survey {
 /// The torrents with the most peers, seeders, and leechers.
 struct Top {
     most: usize,
-    rankings: [Ranking; 3],
+    rankings: [(Rank, Ranking); 3],
 }
-
-/// The torrents with the highest counts so far; the lowest of them on top. Of two with the same count the lower hash ranks
-/// higher, as with opentracker.
-type Ranking = BinaryHeap<Reverse<(u32, Reverse<InfoHash>)>>;
 
 impl Top {
     fn new(most: usize) -> Self {
-        Self { most, rankings: Default::default() }
+        Self { most, rankings: Self::empty(most) }
+    }
+
+    fn empty(most: usize) -> [(Rank, Ranking); 3] {
+        [Rank::Peers, Rank::Seeders, Rank::Leechers].map(|rank| (rank, Ranking::new(most, rank)))
     }
 
     /// Takes in torrents, but those that are hidden, and empties their list.
     fn add_all(&mut self, torrents: &mut Vec<(InfoHash, SwarmCounts)>, list: &TorrentList) {
         for (info_hash, counts) in torrents.drain(..).filter(|(info_hash, _)| list.shows(info_hash)) {
-            let SwarmCounts { seeders, leechers, .. } = counts;
-            for (ranking, count) in
-                self.rankings.iter_mut().zip([seeders.saturating_add(leechers), seeders, leechers])
-            {
-                let candidate = Reverse((count, Reverse(info_hash)));
-                // What is already in may come again: the store's walk shows a torrent twice where others went meanwhile.
-                let is_higher =
-                    ranking.len() < self.most || ranking.peek().is_some_and(|least| candidate < *least);
-                if count > 0 && is_higher && !ranking.iter().any(|known| known.0.1.0 == info_hash) {
-                    ranking.push(candidate);
-                    if ranking.len() > self.most {
-                        ranking.pop();
-                    }
-                }
-            }
+            self.rankings.iter_mut().for_each(|(_, ranking)| ranking.consider(info_hash, counts));
         }
     }
 
     fn write(&mut self, form: Form) -> Vec<u8> {
         let most = self.most;
-        let ranked = std::mem::take(&mut self.rankings).map(|ranking| ranking.into_sorted_vec());
+        let ranked = std::mem::replace(&mut self.rankings, Self::empty(most)).map(|(rank, ranking)| {
+            let sizes = ranking.found().into_iter().map(|(info_hash, counts)| (info_hash, rank.of(&counts)));
+            sizes.collect::<Vec<_>>()
+        });
         let named = ["peers", "seeds", "leechers"].into_iter().zip(ranked);
         match form {
             Form::Text => {
@@ -202,18 +191,17 @@ impl Top {
                 for (name, ranked) in named {
                     // Writing to a String cannot fail.
                     let _ = writeln!(out, "Top {most} torrents by {name}:");
-                    for Reverse((count, Reverse(info_hash))) in ranked {
+                    for (info_hash, count) in ranked {
                         let _ = writeln!(out, "\t{count}\t{}", hex(&info_hash));
                     }
                 }
                 out.into_bytes()
             }
             Form::Json => {
-                let rows = |ranked: Vec<Reverse<(u32, Reverse<InfoHash>)>>| {
-                    let rows = ranked.into_iter().map(|Reverse((count, Reverse(info_hash)))| {
-                        json!({ "info_hash": hex(&info_hash), "count": count })
-                    });
-                    rows.collect::<Vec<_>>()
+                let rows = |ranked: Vec<(InfoHash, u64)>| {
+                    let rows = ranked.into_iter();
+                    rows.map(|(info_hash, count)| json!({ "info_hash": hex(&info_hash), "count": count }))
+                        .collect::<Vec<_>>()
                 };
                 let tables: HashMap<_, _> = named.map(|(name, ranked)| (name, rows(ranked))).collect();
                 json!(tables).to_string().into_bytes()
