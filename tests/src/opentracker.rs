@@ -36,7 +36,7 @@ impl Opentracker {
     /// Starts it for these torrents, on a free port of 127.0.0.1 for both protocols, with more lines of its configuration.
     ///
     /// # Panics
-    /// When it accepts no connection by [`DEADLINE`].
+    /// When it accepts no connection, or has not read its list, by [`DEADLINE`].
     pub fn start(whitelist: &str, more: &str) -> Self {
         let root = TemporaryDirectory::new();
         // It becomes nobody before it reads the list.
@@ -61,6 +61,7 @@ impl Opentracker {
             .expect("opentracker is there");
         let mut opentracker = Self { child, address, _root: root };
         opentracker.await_connection();
+        opentracker.await_list();
         opentracker
     }
 
@@ -71,6 +72,25 @@ impl Opentracker {
             assert!(started.elapsed() < DEADLINE, "opentracker does not listen on {}", self.address);
             let ended = self.child.try_wait().expect("opentracker is this process's child");
             assert!(ended.is_none(), "opentracker ended: {ended:?}");
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Waits until the list is read: a thread of its own reads it, and then waits for the signal to read it again. No request
+    /// could ask for that without being counted.
+    fn await_list(&self) {
+        let waits_for_signal = |task: std::fs::DirEntry| {
+            let call = std::fs::read_to_string(task.path().join("syscall")).unwrap_or_default();
+            call.starts_with(&format!("{} ", libc::SYS_rt_sigtimedwait))
+        };
+        let started = Instant::now();
+        loop {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+            let tasks = tasks.expect("opentracker is this process's child").filter_map(Result::ok);
+            if tasks.into_iter().any(waits_for_signal) {
+                return;
+            }
+            assert!(started.elapsed() < DEADLINE, "opentracker does not come to an end with its list");
             std::thread::sleep(PAUSE);
         }
     }
