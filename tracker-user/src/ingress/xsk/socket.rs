@@ -8,6 +8,8 @@ use crate::config::types::CopyMode;
 use libc::{xdp_mmap_offsets, xdp_ring_offset};
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 /// `XDP_MAX_TX_SKB_BUDGET` of linux/if_xdp.h, Linux 6.17.
 const MAX_TX_SKB_BUDGET: libc::c_int = 9;
@@ -18,6 +20,9 @@ const SO_PREFER_BUSY_POLL: libc::c_int = 69;
 const SO_BUSY_POLL_BUDGET: libc::c_int = 70;
 /// System calls of one wake-up at most.
 const WAKE_CALLS: u32 = 64;
+/// How often a queue that is taken is looked at again, and how long between two looks.
+const RELEASE_LOOKS: u32 = 10;
+const RELEASE_PAUSE: Duration = Duration::from_millis(25);
 
 /// A socket that is bound to a receive queue, with its frames.
 #[derive(Debug)]
@@ -343,7 +348,7 @@ fn bind(
     };
     let mut last = Error::from(ErrorKind::Unsupported);
     for mode in modes {
-        match bind_as(socket, interface, number, mode | wakeup_flag(options)) {
+        match bind_patiently(socket, interface, number, mode | wakeup_flag(options)) {
             Ok(()) => return Ok(*mode == libc::XDP_ZEROCOPY),
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                 return Err(XskError::Busy { queue: number });
@@ -362,6 +367,18 @@ fn bind(
 
 fn wakeup_flag(options: &Options) -> u16 {
     if options.need_wakeup { libc::XDP_USE_NEED_WAKEUP } else { 0 }
+}
+
+/// Binds, and waits a little where the queue is taken: of a socket that was just closed, the kernel lets go in a worker of its
+/// own, a moment later (`xp_release_deferred`).
+fn bind_patiently(socket: &OwnedFd, interface: u32, number: u32, flags: u16) -> Result<()> {
+    for _ in 0..RELEASE_LOOKS {
+        match bind_as(socket, interface, number, flags) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => thread::sleep(RELEASE_PAUSE),
+            result => return result,
+        }
+    }
+    bind_as(socket, interface, number, flags)
 }
 
 fn bind_as(socket: &OwnedFd, interface: u32, number: u32, flags: u16) -> Result<()> {
