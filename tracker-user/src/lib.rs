@@ -27,6 +27,7 @@ pub mod privileges;
 pub mod pulse;
 pub mod sandbox;
 pub mod scrape_format;
+mod secret_file;
 pub mod state;
 pub mod state_dump;
 pub mod text_file;

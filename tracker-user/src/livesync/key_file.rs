@@ -1,6 +1,7 @@
 //! The file of a cluster's keys: 64 hexadecimal digits a line, the key that seals first.
 
 use super::sealing::KeyRing;
+use crate::secret_file;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -31,12 +32,10 @@ pub enum KeyFileError {
 /// # Errors
 /// Where it has anything but keys, comments and empty lines.
 pub fn read(path: &Path) -> Result<KeyRing, KeyFileError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| KeyFileError::Unreadable(path.to_owned(), error))?;
-    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    let lines = secret_file::lines(path).map_err(|error| KeyFileError::Unreadable(path.to_owned(), error))?;
     let keys = lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(number, line)| key(line).ok_or_else(|| KeyFileError::NoKey(path.to_owned(), number)))
+        .iter()
+        .map(|(number, line)| key(line).ok_or_else(|| KeyFileError::NoKey(path.to_owned(), *number)))
         .collect::<Result<Vec<_>, _>>()?;
     if !(1..=MAX_KEYS).contains(&keys.len()) {
         return Err(KeyFileError::Count(path.to_owned(), keys.len()));
