@@ -5,7 +5,7 @@
 use crate::connection_id::Keys;
 
 /// Raised with every change of this file, or of the number of verdicts, that an older program or daemon would misread.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// The name of the program in the object.
 pub const PROGRAM: &str = "tracker";
@@ -210,8 +210,8 @@ pub struct Counter {
     pub bytes: u64,
 }
 
-const _: () = assert!(size_of::<Keys>() == 40);
-const _: () = assert!(size_of::<Control>() == 96 && align_of::<Control>() == 8);
+const _: () = assert!(size_of::<Keys>() == 56);
+const _: () = assert!(size_of::<Control>() == 112 && align_of::<Control>() == 8);
 const _: () = assert!(size_of::<ListenKey>() == 24);
 const _: () = assert!(size_of::<Listener>() == 8);
 const _: () = assert!(size_of::<ListenBucket>() == 128);

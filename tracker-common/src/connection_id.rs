@@ -11,7 +11,8 @@
 //! connect and its announce, and clients use several sockets.
 //!
 //! **Time.** A slot is 2^34 ns (17.2 s) of `CLOCK_MONOTONIC`, which `bpf_ktime_get_coarse_ns` (Linux 5.11) and
-//! `CLOCK_MONOTONIC_COARSE` both read, so the two sides agree without talking.
+//! `CLOCK_MONOTONIC_COARSE` both read, so the two sides agree without talking. Where several hosts share keys, slots are
+//! those of the time of day, by an offset to that clock ([`SharedClock`]): no two hosts have been up equally long.
 
 use crate::siphash::{Key, siphash24};
 
@@ -35,14 +36,68 @@ pub const MAX_LIFETIME_SLOTS: u32 = 63;
 #[repr(C)]
 pub struct Keys {
     keys: [Key; 2],
+    clock: SharedClock,
     /// 0 or 1.
     issuing: u64,
+}
+
+/// What is added to `CLOCK_MONOTONIC`, wrapping, for slots that mean the same on several hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct SharedClock {
+    /// In nanoseconds, for the slot in which ids are checked.
+    checking_offset_ns: u64,
+    /// In nanoseconds, for the slot in which ids are made.
+    issuing_offset_ns: u64,
+}
+
+impl SharedClock {
+    /// No other host: the clock as it is.
+    pub const LOCAL: Self = Self { checking_offset_ns: 0, issuing_offset_ns: 0 };
+
+    /// Slots to be added to the lifetime of an id that is checked by a shared clock: one by which it is checked ahead, and
+    /// one for a host of which the clock is behind.
+    pub const MORE_LIFETIME_SLOTS: u32 = 2;
+
+    /// A clock that all hosts share, ahead of this host's `CLOCK_MONOTONIC` by this, in nanoseconds. Ids are checked as if
+    /// it were a slot later: the clock of the host that made one may be in the next slot already.
+    pub const fn ahead_of_monotonic(offset_ns: u64) -> Self {
+        Self { checking_offset_ns: offset_ns.wrapping_add(1 << SLOT_SHIFT), issuing_offset_ns: offset_ns }
+    }
+
+    /// By how much two clocks differ, in nanoseconds.
+    pub const fn distance_ns(self, other: Self) -> u64 {
+        let ahead = self.issuing_offset_ns.wrapping_sub(other.issuing_offset_ns);
+        if ahead > ahead.wrapping_neg() { ahead.wrapping_neg() } else { ahead }
+    }
 }
 
 impl Keys {
     /// Two keys from a source of randomness; the first issues.
     pub const fn new(keys: [Key; 2]) -> Self {
-        Self { keys, issuing: 0 }
+        Self { keys, clock: SharedClock::LOCAL, issuing: 0 }
+    }
+
+    /// Keys that several hosts share, by a clock that they share; `issuing`, 0 or 1, says which of them issues.
+    pub const fn shared(keys: [Key; 2], issuing: u64, clock: SharedClock) -> Self {
+        Self { keys, clock, issuing: issuing & 1 }
+    }
+
+    /// The clock by which ids are made and checked.
+    pub const fn clock(&self) -> SharedClock {
+        self.clock
+    }
+
+    /// The slot in which ids are made, at a reading of `CLOCK_MONOTONIC` in nanoseconds.
+    #[inline(always)]
+    pub const fn issuing_slot(&self, monotonic_ns: u64) -> Slot {
+        Slot::from_monotonic_ns(monotonic_ns.wrapping_add(self.clock.issuing_offset_ns))
+    }
+
+    /// The slot in which ids are checked, at a reading of `CLOCK_MONOTONIC` in nanoseconds.
+    #[inline(always)]
+    pub const fn checking_slot(&self, monotonic_ns: u64) -> Slot {
+        Slot::from_monotonic_ns(monotonic_ns.wrapping_add(self.clock.checking_offset_ns))
     }
 
     /// The same keys with the idle one replaced and issuing from now on.
@@ -54,14 +109,20 @@ impl Keys {
 
     /// The keys as they lie in memory, and last which of them issues: written in this order, a reader on the other
     /// side never issues with half a key.
-    pub const fn words(&self) -> [u64; 5] {
+    pub const fn words(&self) -> [u64; Self::WORDS] {
         let [[a, b], [c, d]] = self.keys;
-        [a, b, c, d, self.issuing]
+        let SharedClock { checking_offset_ns, issuing_offset_ns } = self.clock;
+        [a, b, c, d, checking_offset_ns, issuing_offset_ns, self.issuing]
     }
 
+    /// How many words [`Self::words`] are.
+    pub const WORDS: usize = 7;
+
     /// Keys from their words.
-    pub const fn from_words([a, b, c, d, issuing]: [u64; 5]) -> Self {
-        Self { keys: [[a, b], [c, d]], issuing: issuing & 1 }
+    pub const fn from_words(words: [u64; Self::WORDS]) -> Self {
+        let [a, b, c, d, checking_offset_ns, issuing_offset_ns, issuing] = words;
+        let clock = SharedClock { checking_offset_ns, issuing_offset_ns };
+        Self { keys: [[a, b], [c, d]], clock, issuing: issuing & 1 }
     }
 
     /// Which key is idle, 0 or 1: the one that [`Self::rotated`] replaces.

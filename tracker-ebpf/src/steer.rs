@@ -11,7 +11,7 @@ use tracker_common::abi::{
     Control, FLAG_BLOCKED, FLAG_LENIENT, HEARTBEAT_LIMIT_NS, LISTENER_DEAF, LISTENER_UNTAGGED, Listener,
     MAX_XSK_FRAME_LEN,
 };
-use tracker_common::connection_id::{Claim, Slot};
+use tracker_common::connection_id::Claim;
 use tracker_common::request::{Kind, classify};
 use tracker_common::verdict::Verdict;
 use tracker_common::wire::request;
@@ -125,13 +125,14 @@ fn may_connect(asked: &Asked<'_>) -> Result<Claim, (Verdict, Action)> {
     if budget::of_connects(asked.control, asked.now_ns) == Spent::Over {
         return Err((Verdict::ConnectOverBudget, Action::Drop));
     }
-    Ok(Claim::issued(&asked.control.keys, Slot::from_monotonic_ns(asked.now_ns)))
+    let keys = &asked.control.keys;
+    Ok(Claim::issued(keys, keys.issuing_slot(asked.now_ns)))
 }
 
 /// Which id an announce or a scrape must have, or how it ends.
 #[inline(always)]
 fn claimed(asked: &Asked<'_>, id: u64) -> Result<Claim, (Verdict, Action)> {
-    let now = Slot::from_monotonic_ns(asked.now_ns);
+    let now = asked.control.keys.checking_slot(asked.now_ns);
     match Claim::made(id, now, asked.control.lifetime_slots) {
         Some(claim) => Ok(claim),
         None => Err(refused(asked, Verdict::ConnectionIdStale)),

@@ -1,7 +1,5 @@
 //! One reading of the clock, taken by the ingress once per batch and handed down: nothing below reads a clock.
 
-use tracker_common::connection_id::Slot;
-
 /// Seconds that are counted before the host was started: more than a year, the longest that anything is remembered. So what
 /// was heard of before keeps its age when it is known again after a start.
 const BEFORE_START_SECS: u32 = 1 << 25;
@@ -43,11 +41,6 @@ impl Now {
     /// Whole seconds, counted from long before the host was started: what peers and torrents were heard of at.
     pub const fn seconds(self) -> u32 {
         self.before_start_secs + (self.nanoseconds / 1_000_000_000) as u32
-    }
-
-    /// The slot in which connection ids are issued now.
-    pub const fn slot(self) -> Slot {
-        Slot::from_monotonic_ns(self.nanoseconds)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::types::{Config, Mode, Transport, XskConfig};
 use crate::control::socket::{self, ControlSocket, Desk};
 use crate::control::watchdog::{self, Watchdog};
 use crate::control::{
-    self, Control, Crew, End, KeptKeys, Kernel, Lists, QueueThreads, Signals, StateKeeper, keys,
+    self, Control, Crew, End, KeptKeys, Kernel, KeySource, Lists, QueueThreads, Signals, StateKeeper, keys,
 };
 use crate::counters::Counters;
 use crate::http;
@@ -37,7 +37,6 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc::{channel, unbounded_channel};
-use tracker_common::connection_id::Slot;
 
 /// Orders of operators that wait for the control loop: whoever gives one more waits as well.
 const ORDERS: usize = 16;
@@ -50,6 +49,7 @@ struct Opened {
     group_sockets: Option<GroupSockets>,
     kernel: Kernel,
     keys: SharedKeys,
+    key_source: KeySource,
     kept_keys: Option<KeptKeys>,
     origin: Origin,
 }
@@ -67,8 +67,10 @@ pub fn run(config: &Config, config_files: &[PathBuf], reread: &dyn Fn() -> Comma
     let bound = Bound::bind(config, &mut inherited)?;
     let control_socket = open_control_socket(config, inherited.control)?;
     let group_sockets = open_group(config)?;
-    let (kernel, keys) = start_kernel(config, &bound.addresses, inherited.keys.as_ref())?;
-    let kept_keys = keep_keys(&keys, inherited.keys, &notifier);
+    let mut key_source = KeySource::of(config)?;
+    let (kernel, keys) = start_kernel(config, &bound.addresses, &key_source, inherited.keys.as_ref())?;
+    // What is shared is made again, not kept.
+    let kept_keys = if key_source.is_shared() { None } else { keep_keys(&keys, inherited.keys, &notifier) };
     let keeps = match (kernel.is_running(), config.xdp.mode) {
         (false, _) => Keeps::Nothing,
         (true, Mode::Auto | Mode::Xsk) => Keeps::NetworkAdministrationAndRaw,
@@ -76,6 +78,7 @@ pub fn run(config: &Config, config_files: &[PathBuf], reread: &dyn Fn() -> Comma
     };
     let origin = Origin { store_id: random_key()?[0], boot: Boot::read() };
     privileges::give_up(&config.tracker, keeps)?;
+    key_source.enter_root()?;
     sandbox::enter(&sandbox::Needs {
         config,
         config_files,
@@ -83,13 +86,33 @@ pub fn run(config: &Config, config_files: &[PathBuf], reread: &dyn Fn() -> Comma
         has_xdp: kernel.is_running(),
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let opened = Opened { notifier, bound, control_socket, group_sockets, kernel, keys, kept_keys, origin };
+    let opened = Opened {
+        notifier,
+        bound,
+        control_socket,
+        group_sockets,
+        kernel,
+        keys,
+        key_source,
+        kept_keys,
+        origin,
+    };
     runtime.block_on(serve(config, reread, opened))
 }
 
 /// The rest of the daemon's life: everything is open that needed rights.
 async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) -> Result<()> {
-    let Opened { notifier, bound, control_socket, group_sockets, kernel, keys, kept_keys, origin } = opened;
+    let Opened {
+        notifier,
+        bound,
+        control_socket,
+        group_sockets,
+        kernel,
+        keys,
+        key_source,
+        kept_keys,
+        origin,
+    } = opened;
     let (tracker, lists) = make_tracker(config, origin)?;
     let state = StateKeeper::start(&config.state, &tracker, origin)?;
     join::join(&config.batchsync, &tracker, control::state::timeouts(&config.tracker)).await;
@@ -120,6 +143,7 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
         tracker: &tracker,
         counters: &counters,
         keys: &keys,
+        key_source,
         kernel,
         lists,
         cluster_keys: cluster.keys,
@@ -197,11 +221,12 @@ fn open_group(config: &Config) -> Result<Option<GroupSockets>> {
 /// Loads and attaches the XDP program, as far as the mode asks for it. Only root can, so this comes before root is given
 /// up; and only what is bound is answered, so it comes after that.
 ///
-/// Connection ids go on with the keys of the program that an earlier daemon has left attached, else with those that it has
-/// left with systemd.
+/// Connection ids that are not shared go on with the keys of the program that an earlier daemon has left attached, else with
+/// those that it has left with systemd.
 fn start_kernel(
     config: &Config,
     bound: &[(Transport, SocketAddr)],
+    key_source: &KeySource,
     left: Option<&File>,
 ) -> Result<(Kernel, SharedKeys)> {
     let mut kernel = Kernel::load(config, bound)?;
@@ -209,10 +234,8 @@ fn start_kernel(
         let read = left.map(KeptKeys::read)?;
         read.inspect_err(|error| log::warn!("the keys that systemd has kept are not read: {error}")).ok()
     };
-    let keys = match kernel.keys_left_behind().or_else(kept) {
-        Some(keys) => keys,
-        None => keys::fresh().context("no randomness for connection ids")?,
-    };
+    let keys = key_source.first(kernel.keys_left_behind().or_else(kept));
+    let keys = keys.context("no keys for connection ids")?;
     let [source_hash_key, _] = random_key()?;
     kernel.start(config, &keys, source_hash_key)?;
     Ok((kernel, Arc::new(ArcSwap::from_pointee(keys))))
@@ -259,7 +282,7 @@ fn random_key() -> Result<tracker_common::siphash::Key> {
 
 fn handler(config: &Config, tracker: &Arc<Tracker>, keys: &SharedKeys) -> Handler {
     let wrong_id = if config.udp.lenient { WrongId::Answered } else { WrongId::Dropped };
-    let lifetime_slots = Slot::lifetime(config.udp.connection_id_lifetime_secs);
+    let lifetime_slots = config.udp.connection_id_slots();
     Handler::new(Arc::clone(tracker), Arc::clone(keys), IdPolicy { lifetime_slots, wrong_id })
 }
 

@@ -1,10 +1,10 @@
 //! Connection ids: which hold, which do not, and what becomes of the latter.
 
-use crate::frames::{Way, announce, scrape};
+use crate::frames::{CONNECT, Way, announce, scrape};
 use crate::scene::{LIFETIME_SLOTS, Scene, id};
-use crate::table::{Row, check, dropped, passed};
+use crate::table::{Row, answered, check, dropped, passed};
 use tracker_common::abi::FLAG_LENIENT;
-use tracker_common::connection_id::Keys;
+use tracker_common::connection_id::{Keys, SharedClock};
 use tracker_common::verdict::Verdict;
 
 const FIRST_KEYS: Keys = Keys::new([[0x1111, 0x2222], [0x3333, 0x4444]]);
@@ -62,6 +62,41 @@ fn an_id_holds_for_its_address_and_lifetime_whichever_key_made_it() {
         scene.change(|control| control.keys = keys);
         check(&mut scene, |now_ns| rows(&keys, now_ns, dropped));
     }
+}
+
+#[test]
+fn by_a_shared_clock_an_id_may_be_made_a_slot_ahead() {
+    let Some(mut scene) = Scene::new_or_skipped() else { return };
+    // Slots of both clocks begin together, so that the rows are all of one; what is added wraps, as at the time of day.
+    let keys = Keys::shared(
+        [[0x1111, 0x2222], [0x3333, 0x4444]],
+        1,
+        SharedClock::ahead_of_monotonic(0_u64.wrapping_sub(5 << 34)),
+    );
+    scene.change(|control| control.keys = keys);
+    let lifetime = i64::from(LIFETIME_SLOTS);
+    check(&mut scene, |now_ns| {
+        let rows = Way::both().into_iter().flat_map(|way| {
+            let announce = |slots_ago| way.frame(&announce(id(&keys, way.client.ip(), slots_ago, now_ns)));
+            let local = way.frame(&announce_of_local(&keys, way, now_ns));
+            [
+                answered(format!("{} connect", way.family()), way.frame(&CONNECT)),
+                passed(format!("{} a slot ahead", way.family()), announce(-1), Verdict::AnnounceProven),
+                passed(format!("{} fresh", way.family()), announce(0), Verdict::AnnounceProven),
+                passed(format!("{} old", way.family()), announce(lifetime - 1), Verdict::AnnounceProven),
+                dropped(format!("{} two ahead", way.family()), announce(-2), Verdict::ConnectionIdStale),
+                dropped(format!("{} too old", way.family()), announce(lifetime), Verdict::ConnectionIdStale),
+                dropped(format!("{} by the local clock", way.family()), local, Verdict::ConnectionIdStale),
+            ]
+        });
+        rows.collect()
+    });
+}
+
+/// An announce with the id that these keys make without their clock.
+fn announce_of_local(keys: &Keys, way: Way, now_ns: u64) -> Vec<u8> {
+    let [a, b, c, d, ..] = keys.words();
+    announce(id(&Keys::new([[c, d], [a, b]]), way.client.ip(), 0, now_ns))
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Scene {
 /// The id that an address was given so many slots ago by a tracker with these keys.
 pub(crate) fn id(keys: &Keys, address: IpAddr, slots_ago: i64, now_ns: u64) -> u64 {
     let ago_ns = (slots_ago * SLOT_NS as i64) as u64;
-    issue(keys, mapped(address), Slot::from_monotonic_ns(now_ns.wrapping_sub(ago_ns)))
+    issue(keys, mapped(address), keys.issuing_slot(now_ns.wrapping_sub(ago_ns)))
 }
 
 /// The clock that the program reads, in nanoseconds.

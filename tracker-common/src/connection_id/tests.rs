@@ -1,6 +1,6 @@
 //! Facts about connection ids, with time moved by hand.
 
-use super::{Keys, Proof, Slot, issue, prove};
+use super::{Keys, Proof, SharedClock, Slot, issue, prove};
 
 const KEYS: Keys = Keys::new([[1, 2], [3, 4]]);
 const ALICE: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1];
@@ -66,6 +66,37 @@ fn old_connection_id_stays_valid_for_one_rotation() {
     assert_ne!(issue(&once, ALICE, slot(1000)), id);
     let twice = once.rotated([7, 8]);
     assert_eq!(prove(&twice, ALICE, id, slot(1002), LIFETIME), Proof::Forged);
+}
+
+#[test]
+fn keys_are_their_words_and_which_of_them_issues_comes_last() {
+    let keys = Keys::shared([[1, 2], [3, 4]], 1, SharedClock::ahead_of_monotonic(7));
+    assert_eq!(keys.words(), [1, 2, 3, 4, 7 + SLOT_NS, 7, 1]);
+    assert_eq!(Keys::from_words(keys.words()).words(), keys.words());
+    assert_eq!(KEYS.words(), [1, 2, 3, 4, 0, 0, 0]);
+}
+
+#[test]
+fn hosts_with_one_clock_take_each_others_ids_however_long_they_have_been_up() {
+    let host = |up_ns: u64, time_ns: u64| {
+        (
+            Keys::shared([[1, 2], [3, 4]], 0, SharedClock::ahead_of_monotonic(time_ns.wrapping_sub(up_ns))),
+            up_ns,
+        )
+    };
+    let time_ns = 1_764_000_000_000_000_000;
+    let ((young, young_ns), (old, old_ns)) = (host(5, time_ns), host(u64::MAX - 5, time_ns));
+    let id = issue(&young, ALICE, young.issuing_slot(young_ns));
+    assert_eq!(id, issue(&old, ALICE, old.issuing_slot(old_ns)));
+    // A slot behind, and a slot ahead.
+    for (now_ns, proof) in
+        [(time_ns - SLOT_NS, Proof::Proven), (time_ns, Proof::Proven), (time_ns - 2 * SLOT_NS, Proof::Stale)]
+    {
+        let (other, up_ns) = host(99, now_ns);
+        assert_eq!(prove(&other, ALICE, id, other.checking_slot(up_ns), LIFETIME), proof);
+    }
+    assert_eq!(young.clock().distance_ns(host(5, time_ns - 3).0.clock()), 3);
+    assert_eq!(young.clock().distance_ns(host(5, time_ns + 3).0.clock()), 3);
 }
 
 #[test]

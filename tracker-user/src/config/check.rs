@@ -7,6 +7,9 @@ use super::types::{Listen, TrackerConfig};
 /// The least time for which a client may use a connection id (BEP 15: one minute, and one more for its answer).
 const BEP_15_LIFETIME_SECS: u32 = 120;
 
+/// How far apart the clocks of nodes that share keys of connection ids may be, with the slots by which a lifetime is rounded up.
+const CLOCK_SKEW_SECS: u32 = 60;
+
 /// Every contradiction in a draft.
 pub(super) fn check(draft: &Draft) -> Vec<Finding> {
     let checks = [
@@ -133,6 +136,16 @@ fn connection_ids(draft: &Draft) -> Vec<Finding> {
             format!("ids hold for {lifetime} s, but their keys change every {rotation} s"),
             "set udp.connection_id_lifetime_secs to no more than udp.connection_id_rotation_secs",
         ));
+    }
+    let least = (lifetime + CLOCK_SKEW_SECS) * 2;
+    if udp.connection_id_key_file.is_some() && lifetime <= rotation && rotation < least {
+        // From the middle of a period on, the key of the next takes the place of that of the one before.
+        let what = format!(
+            "nodes that share keys need {least} s from one key to the next for ids that hold for {lifetime} s, not {rotation} s"
+        );
+        let names = [names[1], names[0], "udp.connection_id_key_file"];
+        let remedy = format!("set udp.connection_id_rotation_secs to {least} or more, on all nodes");
+        findings.extend(disagreement(draft, &names, what, &remedy));
     }
     if lifetime < BEP_15_LIFETIME_SECS {
         let what =

@@ -11,9 +11,8 @@ use std::os::unix::fs::FileExt;
 use tracker_common::connection_id::Keys;
 
 /// What the memory begins with: what it is, and of which version.
-const MAGIC: [u8; 8] = *b"otx-key1";
-const WORDS: usize = 5;
-const LEN: usize = MAGIC.len() + WORDS * 8;
+const MAGIC: [u8; 8] = *b"otx-key2";
+const LEN: usize = MAGIC.len() + Keys::WORDS * 8;
 
 /// The memory with the keys.
 #[derive(Debug)]
@@ -46,11 +45,11 @@ impl KeptKeys {
         let mut bytes = [0; LEN];
         left.read_exact_at(&mut bytes, 0)?;
         let (magic, words) = bytes.split_at(MAGIC.len());
-        let mut parsed = [0; WORDS];
+        let mut parsed = [0; Keys::WORDS];
         for (word, bytes) in parsed.iter_mut().zip(words.as_chunks::<8>().0) {
             *word = u64::from_ne_bytes(*bytes);
         }
-        if magic != MAGIC || parsed[WORDS - 1] > 1 {
+        if magic != MAGIC || parsed[Keys::WORDS - 1] > 1 {
             return Err(ErrorKind::InvalidData.into());
         }
         Ok(Keys::from_words(parsed))

@@ -18,6 +18,7 @@ pub mod watchdog;
 
 pub use kept_keys::KeptKeys;
 pub use kernel::Kernel;
+pub use keys::KeySource;
 pub use lists::{Lists, Wanted};
 pub use queue_threads::{Crew, QueueThreads};
 pub use state::StateKeeper;
@@ -92,6 +93,8 @@ pub struct Control<'a> {
     pub counters: &'a Counters,
     /// The keys of the connection ids.
     pub keys: &'a SharedKeys,
+    /// Where new ones come from.
+    pub key_source: KeySource,
     /// The XDP program, where there is one.
     pub kernel: Kernel,
     /// The threads of AF_XDP.
@@ -169,6 +172,7 @@ impl Control<'_> {
 
     fn beat(&mut self) {
         self.kernel.beat(self.counters);
+        self.key_source.follow_clock(self.keys, &self.kernel);
         if self.kernel.is_queue_due() {
             self.follow_host();
         }
@@ -196,9 +200,8 @@ impl Control<'_> {
     }
 
     fn rotate(&self) {
-        match keys::rotate(self.keys, &self.kernel) {
+        match self.key_source.rotate(self.keys, &self.kernel) {
             Ok(()) => {
-                log::info!("connection ids are made with a new key");
                 let kept = self.kept_keys.as_ref().map(|kept| kept.write(&self.keys.load()));
                 if let Some(Err(error)) = kept {
                     log::warn!("the next start makes new keys of the connection ids: {error}");
@@ -225,6 +228,7 @@ impl Control<'_> {
     /// again all the same, from where they were: within a chroot the configuration is often out of reach.
     fn reload(&mut self) -> Reloaded {
         self.cluster_keys.reload();
+        self.key_source.reload(self.keys, &self.kernel);
         match (self.reread)() {
             Command::Run { config, warnings } => {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));

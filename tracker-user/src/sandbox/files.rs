@@ -61,6 +61,7 @@ fn paths(config: &Config) -> Vec<(&Path, Use)> {
         (&access.fifo_delete, Use::Fifo),
         (&state.load, Use::Read),
         (&config.livesync.key_file, Use::Read),
+        (&config.udp.connection_id_key_file, Use::Read),
         (&state.snapshot, Use::Replace),
         (&state.export, Use::Replace),
     ];

@@ -57,7 +57,7 @@ pub enum WrongId {
 /// How connection ids are checked.
 #[derive(Clone, Copy, Debug)]
 pub struct IdPolicy {
-    /// Slots for which an id holds, see [`tracker_common::connection_id::Slot::lifetime`].
+    /// Slots for which an id holds, see [`crate::config::types::UdpConfig::connection_id_slots`].
     pub lifetime_slots: u32,
     /// How a wrong one is met.
     pub wrong_id: WrongId,
@@ -115,7 +115,9 @@ impl Handler {
                 Outcome::Ignore(Verdict::ConnectOverBudget)
             }
             Ok(Request::Connect { transaction_id }) => {
-                let id = connection_id::issue(self.keys.load(), id_address(source), now.slot());
+                let keys = self.keys.load();
+                let slot = keys.issuing_slot(now.nanoseconds());
+                let id = connection_id::issue(keys, id_address(source), slot);
                 let len = response::write_connect(out, transaction_id, id);
                 Outcome::Reply(Verdict::ConnectAnswered, len)
             }
@@ -131,7 +133,8 @@ impl Handler {
 
     fn prove(&mut self, source: SocketAddr, id: u64, now: Now) -> Proof {
         let keys = self.keys.load();
-        connection_id::prove(keys, id_address(source), id, now.slot(), self.policy.lifetime_slots)
+        let slot = keys.checking_slot(now.nanoseconds());
+        connection_id::prove(keys, id_address(source), id, slot, self.policy.lifetime_slots)
     }
 
     fn refuse(&self, verdict: Verdict, transaction_id: TransactionId, out: &mut Packet) -> Outcome {

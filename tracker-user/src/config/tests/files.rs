@@ -272,6 +272,23 @@ fn the_longest_connection_id_lifetime_is_what_its_tag_can_tell() {
 }
 
 #[test]
+fn nodes_that_share_keys_need_two_lifetimes_for_each() {
+    let findings = |rotation: u32, key_file: &str| {
+        from_classic(&format!("udp.connection_id_rotation_secs {rotation}\n{key_file}")).1
+    };
+    let key_file = "udp.connection_id_key_file ids.keys\n";
+    assert_eq!(findings(1079, ""), [""; 0]);
+    assert_eq!(findings(1080, key_file), [""; 0]);
+    assert_eq!(
+        findings(1079, key_file),
+        [
+            "t.conf:1: udp.connection_id_rotation_secs: nodes that share keys need 1080 s from one key to the next for ids \
+          that hold for 480 s, not 1079 s; set udp.connection_id_rotation_secs to 1080 or more, on all nodes"
+        ]
+    );
+}
+
+#[test]
 fn one_family_is_enough_for_a_port_on_every_address_alone() {
     let lacks = |text: &str| {
         let (config, _) = from_classic(text);

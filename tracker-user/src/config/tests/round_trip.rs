@@ -109,8 +109,15 @@ fn access() -> impl Strategy<Value = AccessConfig> {
 }
 
 fn udp() -> impl Strategy<Value = UdpConfig> {
-    (any::<bool>(), 0..=1_u32 << 30, 120..=1082_u32, 1082..=604_800_u32).prop_map(
-        |(lenient, receive_buffer_bytes, connection_id_lifetime_secs, connection_id_rotation_secs)| {
+    let key_file = option::of("\\PC{1,20}");
+    (any::<bool>(), 0..=1_u32 << 30, 120..=1082_u32, 2284..=604_800_u32, key_file).prop_map(
+        |(
+            lenient,
+            receive_buffer_bytes,
+            connection_id_lifetime_secs,
+            connection_id_rotation_secs,
+            key_file,
+        )| {
             UdpConfig {
                 // With fewer workers than an address should have there would be a warning.
                 workers: 1024,
@@ -119,6 +126,7 @@ fn udp() -> impl Strategy<Value = UdpConfig> {
                 lenient,
                 connection_id_lifetime_secs,
                 connection_id_rotation_secs,
+                connection_id_key_file: key_file.map(Into::into),
             }
         },
     )

@@ -1,5 +1,8 @@
 //! The UDP workers.
 
+use std::path::PathBuf;
+use tracker_common::connection_id::{SharedClock, Slot};
+
 /// Keys under `udp.`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UdpConfig {
@@ -15,6 +18,8 @@ pub struct UdpConfig {
     pub connection_id_lifetime_secs: u32,
     /// Seconds between two new keys of the connection ids.
     pub connection_id_rotation_secs: u32,
+    /// A file of secrets that several nodes share: keys are made of those. `None`: they are random, and this node's alone.
+    pub connection_id_key_file: Option<PathBuf>,
 }
 
 impl Default for UdpConfig {
@@ -26,6 +31,15 @@ impl Default for UdpConfig {
             lenient: false,
             connection_id_lifetime_secs: 8 * 60,
             connection_id_rotation_secs: 60 * 60,
+            connection_id_key_file: None,
         }
+    }
+}
+
+impl UdpConfig {
+    /// Slots for which a connection id holds, as whoever checks it counts them.
+    pub const fn connection_id_slots(&self) -> u32 {
+        let more = if self.connection_id_key_file.is_some() { SharedClock::MORE_LIFETIME_SLOTS } else { 0 };
+        Slot::lifetime(self.connection_id_lifetime_secs) + more
     }
 }

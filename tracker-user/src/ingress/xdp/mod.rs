@@ -43,7 +43,7 @@ use tracker_common::abi::{
     self, Counter, FLAG_BLOCKED, FLAG_LENIENT, LISTENERS_PER_BUCKET, ListenBucket, NETWORK_BLOCKED,
     NETWORK_SERVED, map,
 };
-use tracker_common::connection_id::{Keys, Slot};
+use tracker_common::connection_id::Keys;
 use tracker_common::verdict::Verdict;
 use xsks::Xsks;
 
@@ -160,7 +160,7 @@ impl Xdp {
         };
         let mapped = ControlMap::new(&control_map.fd());
         let control = mapped.map_err(|error| XdpError::System("cannot map the program's memory", error))?;
-        control.set_lifetime_slots(Slot::lifetime(config.udp.connection_id_lifetime_secs));
+        control.set_lifetime_slots(config.udp.connection_id_slots());
         let xsk_map = take(&mut ebpf, map::XSKS)?;
         let wants_xsk = matches!(config.xdp.mode, Mode::Auto | Mode::Xsk);
         Ok(Self {

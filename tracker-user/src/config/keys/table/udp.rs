@@ -1,7 +1,7 @@
 //! Settings of the UDP workers.
 
 use super::tracker::MAX_INTERVAL_SECS;
-use super::{number, seconds, store, workers};
+use super::{number, path, seconds, store, workers};
 use crate::config::keys::{Kind, Setting, Shown};
 use crate::config::values;
 
@@ -64,5 +64,16 @@ pub(super) static SETTINGS: &[Setting] = &[
             store(&mut draft.config.udp.connection_id_rotation_secs, seconds(value, 1, 604_800))
         },
         show: |config| number(config.udp.connection_id_rotation_secs),
+    },
+    Setting {
+        name: "udp.connection_id_key_file",
+        doc: "A file of secrets that nodes behind one address share, so that they take each other's ids: 32 hexadecimal digits a line.",
+        kind: Kind::Text,
+        example: "ids.keys",
+        set: |draft, value| {
+            let path = values::text(value, "a file").map(|path| Some(path.into()));
+            store(&mut draft.config.udp.connection_id_key_file, path)
+        },
+        show: |config| path(config.udp.connection_id_key_file.as_deref()),
     },
 ];
