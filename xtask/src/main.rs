@@ -6,6 +6,7 @@ mod bench;
 mod ebpf;
 mod process;
 mod run;
+mod sanitizer;
 mod setup;
 mod test;
 mod workspace;

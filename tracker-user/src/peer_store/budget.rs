@@ -108,6 +108,12 @@ impl Budget {
         self.memory_changed(memory, 0);
     }
 
+    /// Peers, torrents and bytes for which room is taken.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> [u64; 3] {
+        [&self.peers, &self.torrents, &self.memory].map(|count| count.load(Ordering::Relaxed))
+    }
+
     /// Takes note of the memory of a shard.
     pub(super) fn memory_changed(&self, before: u64, after: u64) {
         if before != after {

@@ -1,5 +1,6 @@
 //! The store against a naive one under random announces, with time moved by hand.
 
+mod exact;
 mod fairness;
 mod limits;
 mod long;

@@ -1,6 +1,8 @@
-//! A Rust compiler with the sources of its `core`: rustup's nightly or Debian's.
+//! A Rust compiler with the sources of its standard library: rustup's nightly or Debian's. It builds `core` for the XDP
+//! program, and all of it for the thread sanitizer.
 
 use crate::process;
+use crate::workspace::Workspace;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,22 +10,29 @@ use std::process::Command;
 /// The oldest compiler that can build this workspace, as `MAJOR.MINOR`.
 const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
-/// What builds `core` and the program.
-pub(super) struct Compiler {
+/// A compiler with sources.
+pub(crate) struct Compiler {
     /// The cargo to call it with.
-    pub(super) cargo: PathBuf,
+    cargo: PathBuf,
     /// The compiler itself.
-    pub(super) rustc: PathBuf,
+    pub(crate) rustc: PathBuf,
     /// Whether it changes from day to day.
-    pub(super) is_nightly: bool,
+    pub(crate) is_nightly: bool,
     /// The major version of the LLVM that writes its output: an older one cannot read it.
-    pub(super) llvm: u32,
+    pub(crate) llvm: u32,
 }
 
 impl Compiler {
     /// All on this machine that would do, the preferred one first.
-    pub(super) fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         [Self::rustup_nightly(), Self::debian()].into_iter().flatten().collect()
+    }
+
+    /// Cargo with this compiler, which takes its unstable options too.
+    pub(crate) fn cargo(&self, workspace: &Workspace) -> Command {
+        let mut cargo = Command::new(&self.cargo);
+        cargo.current_dir(&workspace.root).env("RUSTC", &self.rustc).env("RUSTC_BOOTSTRAP", "1");
+        cargo
     }
 
     fn rustup_nightly() -> Option<Self> {

@@ -7,6 +7,8 @@ mod bpf_linker;
 mod compiler;
 mod toolchain;
 
+pub(crate) use compiler::Compiler;
+
 use crate::process;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
@@ -87,7 +89,7 @@ fn build(workspace: &Workspace, toolchain: &Toolchain, variant: Variant) -> Resu
         bail!("there is no XDP program for {ARCH}, only for {}", ARCHITECTURES.join(" and "));
     }
     let target = workspace.target.join("ebpf");
-    let mut cargo = toolchain.cargo(workspace);
+    let mut cargo = toolchain.compiler.cargo(workspace);
     cargo.args(["build", "--release", "--package", "tracker-ebpf", "--target", TARGET]);
     if variant == Variant::Logging {
         cargo.args(["--features", "log"]);

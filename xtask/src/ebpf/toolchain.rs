@@ -6,7 +6,6 @@ use crate::setup::{self, Presence};
 use crate::workspace::Workspace;
 use anyhow::{Result, bail};
 use std::path::PathBuf;
-use std::process::Command;
 
 /// The LLVM of Debian, and what its compiler for browsers is made with, which is newer than its other one.
 const DEBIAN_PACKAGES: [&str; 3] = ["llvm-22-dev", "rustc-web", "rust-web-src"];
@@ -39,13 +38,6 @@ impl Toolchain {
         };
         let linker = bpf_linker::install(workspace, &llvm)?;
         Ok(Self { compiler, linker })
-    }
-
-    /// Cargo with this compiler, which takes its unstable options too.
-    pub(super) fn cargo(&self, workspace: &Workspace) -> Command {
-        let mut cargo = Command::new(&self.compiler.cargo);
-        cargo.current_dir(&workspace.root).env("RUSTC", &self.compiler.rustc).env("RUSTC_BOOTSTRAP", "1");
-        cargo
     }
 }
 
