@@ -2,17 +2,17 @@
 //! are counted here, where the request they belong to never became one.
 
 use super::dispatch::Dispatcher;
+use super::socket::Socket;
 use crate::counters::HttpVerdict;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::future::ready;
-use std::net::IpAddr;
+use std::cell::Cell;
+use std::future::{Future, poll_fn, ready};
+use std::net::{IpAddr, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio_io_timeout::TimeoutStream;
 
 /// The library's own minimum; a smaller limit is kept by `max_header_size`.
 const MIN_BUFFER_BYTES: usize = 8192;
@@ -24,11 +24,9 @@ pub(super) async fn serve(
     dispatcher: Rc<Dispatcher>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Without it an answer would merely come later.
-    let _ = stream.set_nodelay(true);
     let http = dispatcher.http_config();
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(seconds(http.response_timeout_secs)));
+    let is_first_turn = Rc::new(Cell::new(true));
+    let socket = Socket::new(stream, seconds(http.response_timeout_secs), is_first_turn.clone());
     let respond = service_fn(|request| ready(dispatcher.respond(source, &request)));
     let request_bytes = http.max_request_bytes as usize;
     // Pipelined answers are flushed one by one: aggregated, an answer waits for the rest of the request behind it.
@@ -38,7 +36,7 @@ pub(super) async fn serve(
         .half_close(true)
         .max_header_size(request_bytes)
         .max_buf_size(request_bytes.max(MIN_BUFFER_BYTES))
-        .serve_connection(TokioIo::new(Box::pin(stream)), respond);
+        .serve_connection(TokioIo::new(socket), respond);
     let end = tokio::select! {
         // The stop first: an answer that goes out after it says that it is the last.
         biased;
@@ -46,7 +44,12 @@ pub(super) async fn serve(
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }
-        end = &mut connection => end,
+        end = poll_fn(|context| {
+            let end = std::pin::Pin::new(&mut connection).poll(context);
+            // Most end in their first turn. Any other has a second one at once, as its socket wants it.
+            let was_first_turn = is_first_turn.replace(false);
+            if end.is_ready() || !was_first_turn { end } else { std::pin::Pin::new(&mut connection).poll(context) }
+        }) => end,
     };
     if let Err(error) = end
         && let Some(verdict) = verdict_of(&error, &connection.into_parts().read_buf)

@@ -8,15 +8,18 @@ use super::dispatch::Dispatcher;
 use crate::counters::HttpCounters;
 use crate::pulse::Pulse;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SetUsize;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, LocalSet};
 
@@ -25,11 +28,21 @@ const GRACE: Duration = Duration::from_millis(500);
 /// The pause after a failed accept: a shortage of file descriptors must not become a loop that burns the core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections that are accepted before those that there are have their turn.
+const AT_A_TURN: usize = 64;
+/// For how long the kernel keeps a connection to itself on which nothing has come yet: one that has a request is worth one
+/// wake-up, not two.
+const DEFER_SECS: usize = 1;
+
+#[derive(Clone)]
+struct DeferAccept;
+nix::setsockopt_impl!(DeferAccept, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, usize, SetUsize);
+
 /// What one worker is given.
 #[derive(Debug)]
 pub struct WorkerSettings {
     /// Its own listening sockets, one for each address: non-blocking, and shared with `SO_REUSEPORT`.
-    pub listeners: Vec<std::net::TcpListener>,
+    pub listeners: Vec<TcpListener>,
     /// What all workers share.
     pub service: Arc<Service>,
     /// This worker's own counters: no other thread may add to them.
@@ -58,8 +71,7 @@ async fn serve(settings: WorkerSettings) -> io::Result<()> {
         dispatcher: Rc::new(Dispatcher::new(service, counters)),
         stop: stop.clone(),
     });
-    let listeners: Vec<TcpListener> =
-        listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+    let listeners: Vec<_> = listeners.into_iter().map(watched).collect::<io::Result<_>>()?;
     let accepting: Vec<AbortHandle> = listeners
         .into_iter()
         .map(|listener| tokio::task::spawn_local(accept(listener, worker.clone())).abort_handle())
@@ -89,30 +101,49 @@ struct Worker {
     stop: watch::Receiver<bool>,
 }
 
-async fn accept(listener: TcpListener, worker: Rc<Worker>) {
+/// Registers a listening socket with the runtime. The connections that it accepts are not.
+fn watched(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
+    // An error means that a connection is accepted before its request is there, which is no harm.
+    let _ = setsockopt(&listener, DeferAccept, &DEFER_SECS);
+    // SAFETY: the descriptor belongs to `listener`, which the AsyncFd owns and never gives another one.
+    unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) }.map_err(Into::into)
+}
+
+async fn accept(listener: AsyncFd<TcpListener>, worker: Rc<Worker>) {
     let mut failing = false;
     loop {
-        match listener.accept().await {
-            Ok((stream, source)) => {
-                failing = false;
-                admit(&worker, stream, source);
-            }
-            // The client was gone before it was accepted: nothing is wrong here.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                // The kernel reserves the descriptor first, and so reports a shortage even if nobody waits.
-                if is_awaited(&listener) {
-                    if !failing {
-                        log::warn!("accepting HTTP connections fails: {error}; trying on");
-                    }
-                    failing = true;
-                    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
-                        worker.connections.close_oldest();
-                    }
+        let Ok(mut ready) = listener.readable().await else { return };
+        for _ in 0..AT_A_TURN {
+            match ready.try_io(|listener| listener.get_ref().accept()) {
+                Err(_none_waits) => break,
+                Ok(Ok((stream, source))) => {
+                    failing = false;
+                    admit(&worker, stream, source);
                 }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                // The client was gone before it was accepted: nothing is wrong here.
+                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Ok(Err(error)) => {
+                    report(&error, listener.get_ref(), &worker, &mut failing);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+        // Those that were accepted come first.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Accepting has failed, as it has before if it is `failing`.
+fn report(error: &io::Error, listener: &TcpListener, worker: &Worker, failing: &mut bool) {
+    // The kernel reserves the descriptor first, and so reports a shortage even if nobody waits.
+    if !is_awaited(listener) {
+        return;
+    }
+    if !std::mem::replace(failing, true) {
+        log::warn!("accepting HTTP connections fails: {error}; trying on");
+    }
+    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+        worker.connections.close_oldest();
     }
 }
 

@@ -19,6 +19,7 @@ mod query;
 mod refusal;
 mod scrape;
 mod snapshot;
+mod socket;
 mod stats;
 
 pub use listener::{WorkerSettings, run_worker};
