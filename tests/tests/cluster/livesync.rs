@@ -94,6 +94,48 @@ fn a_node_that_was_cut_off_hears_again() {
 }
 
 #[test]
+fn with_opentrackers_own_delay_a_peer_is_known_elsewhere_within_sixteen_seconds() {
+    with_sites(|| {
+        let site = Site::new(1);
+        let [first, second] = [1, 2].map(|host| {
+            let listen = format!("livesync.cluster.listen=10.96.1.{host}:{PORT}");
+            site.node(host, &[&listen, "livesync.cluster.node_ip=10.96.1.0/24"])
+        });
+        first.announce(&leecher(1, 6881));
+        let took = second.await_counts(1, (0, 0, 1));
+        assert!(took < Duration::from_secs(16), "it took {took:?}");
+    });
+}
+
+fn a_node_hears_again_whose_interface_went_and_came_back(start: fn(&Site, u8) -> Node) {
+    let site = Site::new(1);
+    let [first, mut second] = [1, 2].map(|host| start(&site, host));
+    first.announce(&leecher(1, 6881));
+    second.await_counts(1, (0, 0, 1));
+    site.replace_cable(&mut second.host);
+    // It joins the group again within five seconds, and tells of what it hears at once.
+    let mut port = 7000;
+    while second.counts(3) == (0, 0, 0) {
+        first.announce(&leecher(3, port));
+        port += 1;
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(port < 7300, "the node hears nothing since its interface came back");
+    }
+    second.announce(&leecher(4, 6881));
+    first.await_counts(4, (0, 0, 1));
+}
+
+#[test]
+fn a_node_hears_an_ipv4_group_again_when_its_interface_went_and_came_back() {
+    with_sites(|| a_node_hears_again_whose_interface_went_and_came_back(node));
+}
+
+#[test]
+fn a_node_hears_an_ipv6_group_again_when_its_interface_went_and_came_back() {
+    with_sites(|| a_node_hears_again_whose_interface_went_and_came_back(node_v6));
+}
+
+#[test]
 fn what_goes_over_the_wire_is_opentrackers_datagram() {
     with_sites(|| {
         let site = Site::new(1);
@@ -117,7 +159,7 @@ fn a_datagram_is_believed_from_a_node_and_from_nobody_else() {
         let site = Site::new(1);
         let (inside, outside) = (site.host(9), site.host(200));
         let listen = format!("livesync.cluster.listen=10.96.1.1:{PORT}");
-        let node = site.node(1, &[&listen, "livesync.cluster.node_ip=10.96.1.0/25"]);
+        let node = site.node(1, &[&listen, DELAY, "livesync.cluster.node_ip=10.96.1.0/25"]);
         let datagram = [&b"node\0\0\0\0"[..], &[5; 20], &[192, 0, 2, 1, 0x1a, 0xe1, 0x80, 0]].concat();
         outside.in_group().send_to(&datagram, (GROUP, PORT)).unwrap();
         node.await_figure("livesync", "not_of_cluster", 1);
@@ -127,7 +169,12 @@ fn a_datagram_is_believed_from_a_node_and_from_nobody_else() {
         assert_eq!(node.counts(5), (0, 0, 0));
         group.send_to(&datagram, (GROUP, PORT)).unwrap();
         node.await_counts(5, (1, 0, 0));
-        assert_eq!(node.figure("livesync", "sent_events"), 0, "what was learned is not told");
+        // What it hears itself goes out, and nothing of what it has learned before.
+        node.announce(&leecher(6, 6881));
+        node.await_figure("livesync", "sent_events", 1);
+        assert_eq!(node.figure("livesync", "sent_events"), 1, "what was learned is told");
+        let (told, _) = receive_from(&group);
+        assert_eq!(told[8..28], [6; 20]);
     });
 }
 

@@ -36,19 +36,32 @@ impl Site {
     pub(crate) fn host(&self, host: u8) -> Host {
         let namespace = Namespace::new();
         namespace.ip("link set lo up");
+        let v4 = Ipv4Addr::new(10, 96, self.number, host);
+        let v6 = Ipv6Addr::new(0xfd96, u16::from(self.number), 0, 0, 0, 0, 0, u16::from(host));
+        let mut host = Host { namespace, port: String::new(), v4, v6 };
+        self.lay_cable(&mut host);
+        host
+    }
+
+    /// Lays a cable from a host to a new port of the bridge.
+    fn lay_cable(&self, host: &mut Host) {
         let number = self.ports.fetch_add(1, Ordering::Relaxed);
-        let port = format!("port{number}");
+        host.port = format!("port{number}");
         let (near, far) = (
             format!("02:00:00:{:02x}:00:{number:02x}", self.number),
             format!("02:00:00:{:02x}:01:{number:02x}", self.number),
         );
-        self.hub.join(&End { name: &port, mac: &near }, &namespace, &End { name: "net", mac: &far });
-        self.hub.ip(&format!("link set {port} master bridge"));
-        let v4 = Ipv4Addr::new(10, 96, self.number, host);
-        let v6 = Ipv6Addr::new(0xfd96, u16::from(self.number), 0, 0, 0, 0, 0, u16::from(host));
-        namespace.add_address("net", v4.into(), 24);
-        namespace.add_address("net", v6.into(), 64);
-        Host { namespace, port, v4, v6 }
+        let (near, far) = (End { name: &host.port, mac: &near }, End { name: "net", mac: &far });
+        self.hub.join(&near, &host.namespace, &far);
+        self.hub.ip(&format!("link set {} master bridge", host.port));
+        host.namespace.add_address("net", host.v4.into(), 24);
+        host.namespace.add_address("net", host.v6.into(), 64);
+    }
+
+    /// Takes the interface of a host away, and gives it another one with the same addresses.
+    pub(crate) fn replace_cable(&self, host: &mut Host) {
+        self.hub.ip(&format!("link delete {}", host.port));
+        self.lay_cable(host);
     }
 
     /// Pulls the cable of a host, or puts it back.

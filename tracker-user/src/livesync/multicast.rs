@@ -127,8 +127,13 @@ impl Place {
                 .and_then(|address| address.as_sockaddr_in6())
                 .is_some_and(|v6| IpAddr::V6(v6.ip()) == self.own)
         };
-        let found = getifaddrs()?.find(carries).ok_or(ErrorKind::AddrNotAvailable)?;
-        Ok(nix::net::if_::if_nametoindex(found.interface_name.as_str())?)
+        let addresses: Vec<_> = getifaddrs()?.collect();
+        let found = addresses.iter().find(|address| carries(address)).ok_or(ErrorKind::AddrNotAvailable)?;
+        // Its link address tells the index. To ask for that by name is an ioctl, which the sandbox refuses.
+        let of_link = addresses.iter().filter(|address| address.interface_name == found.interface_name);
+        let mut indices =
+            of_link.filter_map(|address| address.address.as_ref()?.as_link_addr()?.ifindex().try_into().ok());
+        indices.next().ok_or_else(|| ErrorKind::AddrNotAvailable.into())
     }
 }
 
