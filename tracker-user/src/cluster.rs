@@ -5,6 +5,7 @@ use crate::config::types::{Config, LivesyncConfig};
 use crate::counters::Counters;
 use crate::events::EventQueue;
 use crate::livesync::{self, GroupSockets, Receiver, Sender, SharedRing, Times, key_file};
+use crate::pulse::Pulse;
 use crate::tracker::Tracker;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
@@ -76,13 +77,14 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Sends until the other end of `stop` is closed, and then what is left.
+    /// Sends until the other end of `stop` is closed, and then what is left, with a beat of the pulse for each turn.
     ///
     /// # Errors
     /// Only where waiting itself fails.
-    pub fn run(mut self, stop: &UnixStream) -> std::io::Result<()> {
+    pub fn run(mut self, stop: &UnixStream, pulse: &Pulse) -> std::io::Result<()> {
         let turn = PollTimeout::try_from(self.turn).unwrap_or(PollTimeout::MAX);
         loop {
+            pulse.beat();
             let times = Times::read();
             self.events.drain(|event| self.sender.add(&event, times));
             self.sender.send_due(times);

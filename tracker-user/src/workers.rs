@@ -18,6 +18,8 @@ use tokio::sync::watch;
 
 /// The name of the thread that tells the cluster.
 const RELAY: &str = "relay";
+/// The name of the thread that hears the cluster on the local network.
+const LIVESYNC: &str = "livesync";
 
 /// The threads that serve, and what stops them.
 pub(crate) struct Workers {
@@ -81,12 +83,14 @@ impl Workers {
     pub(crate) fn start_cluster(&mut self, relay: Option<Relay>, receiver: Option<Receiver>) -> Result<()> {
         if let Some(receiver) = receiver {
             let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;
-            self.start("livesync".to_owned(), move || receiver.run(&stop))?;
+            let pulse = self.pulses.of(LIVESYNC);
+            self.start(LIVESYNC.to_owned(), move || receiver.run(&stop, &pulse))?;
             self.udp_stops.push(our_end);
         }
         if let Some(relay) = relay {
             let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;
-            self.start(RELAY.to_owned(), move || relay.run(&stop))?;
+            let pulse = self.pulses.of(RELAY);
+            self.start(RELAY.to_owned(), move || relay.run(&stop, &pulse))?;
             self.relay_stop = Some(our_end);
         }
         Ok(())

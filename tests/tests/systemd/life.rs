@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 use tracker_tests::daemon::{DEADLINE, Daemon};
 
@@ -13,8 +14,14 @@ const LOOPBACK: &[&str] =
     &["-i", "127.0.0.1", "-p", "0", "-P", "0", "--udp-workers", "2", "--http-workers", "1"];
 const PATIENCE: Duration = Duration::from_millis(1500);
 
+/// With livesync, so that there are threads of all kinds.
 fn start_watched(manager: &Manager) -> Daemon {
-    let mut command = manager.command(LOOPBACK, &[]);
+    // Every node of a cluster has the same port: one that was free a moment ago.
+    let free =
+        UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("there are free ports");
+    let (listen, nodes) =
+        (format!("livesync.cluster.listen={free}"), "livesync.cluster.node_ip=127.0.0.1/32");
+    let mut command = manager.command(&[LOOPBACK, &["--set", &listen, "--set", nodes]].concat(), &[]);
     let daemon = Daemon::start_command(command.env("WATCHDOG_USEC", PATIENCE.as_micros().to_string()));
     manager.await_line("READY=1");
     daemon
@@ -32,7 +39,7 @@ fn an_idle_daemon_gives_signs_of_life_in_time() {
 
 #[test]
 fn no_sign_of_life_is_given_while_a_worker_hangs() {
-    for worker in ["udp-1", "http-0"] {
+    for worker in ["udp-1", "http-0", "livesync", "relay"] {
         let manager = Manager::new();
         let daemon = start_watched(&manager);
         manager.await_line("WATCHDOG=1");

@@ -6,6 +6,7 @@ use super::packet::{Records, split};
 use super::sealing::{Opener, Unopened};
 use super::unix_ms;
 use crate::clock::Now;
+use crate::pulse::Pulse;
 use crate::tracker::{TakenIn, Tracker};
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// How often the group is joined again, for interfaces that went and came back.
 const REJOIN: Duration = Duration::from_secs(5);
+/// The shortest time that poll(2) knows.
+const SHORTEST_REST: Duration = Duration::from_millis(1);
 /// Datagrams in a row before the stop is looked for.
 const DATAGRAMS_IN_A_ROW: usize = 64;
 
@@ -79,18 +82,20 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Receives until the other end of `stop` is closed.
+    /// Receives until the other end of `stop` is closed, with a beat of the pulse for each time round.
     ///
     /// # Errors
     /// Only where waiting itself fails.
-    pub fn run(mut self, stop: &UnixStream) -> Result<()> {
+    pub fn run(mut self, stop: &UnixStream, pulse: &Pulse) -> Result<()> {
         let mut random = fastrand::Rng::new();
         let mut joined = Instant::now();
         // Longer than any datagram that is believed, so that one that is cut off is known as too long.
         let mut buffer = vec![0; 2048];
+        let rest = pulse.period().map_or(REJOIN, |period| period.clamp(SHORTEST_REST, REJOIN));
+        let timeout = PollTimeout::try_from(rest).unwrap_or(PollTimeout::MAX);
         loop {
+            pulse.beat();
             self.receive_all(&mut buffer, &mut random);
-            let timeout = PollTimeout::try_from(REJOIN).unwrap_or(PollTimeout::MAX);
             let watched = |fd| PollFd::new(fd, PollFlags::POLLIN);
             let mut fds = [watched(stop.as_fd()), watched(self.group.as_fd())];
             match poll(&mut fds, timeout) {
