@@ -7,6 +7,7 @@ use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tracker_tests::daemon::{DEADLINE, Daemon};
 use tracker_tests::skip::is_root_or_skipped;
@@ -81,6 +82,25 @@ fn nodes_with_the_same_secrets_take_each_others_ids_and_no_others() {
         refuses_ids_of(&first, other);
         refuses_ids_of(other, &first);
     }
+}
+
+#[test]
+fn hosts_that_have_been_up_for_different_times_take_each_others_ids() {
+    if !is_root_or_skipped("a host that has been up for longer: a time namespace") {
+        return;
+    }
+    let directory = TemporaryDirectory::new();
+    let first = Node::start(directory.path(), "first", ONE);
+    let set = setting(&first.file);
+    let daemon =
+        Daemon::command(&["-i", "127.0.0.1", "-p", "0", "-P", "0", "--mode", "socket", "--set", &set]);
+    let mut command = Command::new("unshare");
+    // A day, in which the slots go round 39 times and some.
+    command.args(["--time", "--monotonic", "86400", "--fork", "--kill-child", "--"]);
+    command.arg(daemon.get_program()).args(daemon.get_args());
+    let second = Node { daemon: Daemon::start_command(&mut command), file: first.file.clone() };
+    takes_ids_of(&first, &second);
+    takes_ids_of(&second, &first);
 }
 
 #[test]

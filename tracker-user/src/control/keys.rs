@@ -165,7 +165,7 @@ fn within(rootdir: Option<&Path>, path: &Path, is_root: bool) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeySource, within};
+    use super::{KeySchedule, KeySource, Secrets, Shared, within};
     use std::path::Path;
     use tracker_common::connection_id::{Keys, SharedClock};
 
@@ -188,5 +188,19 @@ mod tests {
         let first = source.first(Some(shared)).unwrap();
         assert_eq!(first.clock(), SharedClock::LOCAL);
         assert_ne!(first.words()[..4], shared.words()[..4]);
+    }
+
+    #[test]
+    fn keys_left_behind_are_not_used_where_keys_are_shared() {
+        let path = Path::new("file");
+        let secrets =
+            Secrets::of_lines(&[(1, "0".repeat(32))], path).map_err(|error| error.to_string()).unwrap();
+        let schedule = KeySchedule::new(secrets, 604_800);
+        let source = KeySource { shared: Some(Shared { path: path.to_owned(), schedule }) };
+        let left_behind = Keys::new([[1, 2], [3, 4]]);
+        let first = source.first(Some(left_behind)).unwrap();
+        assert_ne!(first.words()[..4], left_behind.words()[..4]);
+        assert_ne!(first.clock(), SharedClock::LOCAL);
+        assert_eq!(first.words()[..4], source.first(None).unwrap().words()[..4], "the week may have changed");
     }
 }
