@@ -6,6 +6,7 @@ mod cpu;
 mod full_scrape;
 mod http;
 mod lists;
+mod livesync;
 mod load;
 mod report;
 mod snapshot;
@@ -34,6 +35,8 @@ enum Benchmark {
     FullScrape(full_scrape::Arguments),
     /// How long a list of torrents takes to be read
     Lists(lists::Arguments),
+    /// Livesync between three nodes: events told, heard and lost, and CPU time of each
+    Livesync(livesync::Arguments),
     /// The peer store: bytes for a peer, nanoseconds of an announce, what makes it wait
     Store(store::Arguments),
     /// Snapshots: seconds to write and to read them, their size, what announces notice
@@ -53,6 +56,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         Benchmark::Http(arguments) => http::run(workspace, arguments),
         Benchmark::FullScrape(arguments) => full_scrape::run(workspace, arguments),
         Benchmark::Lists(arguments) => lists::run(workspace, arguments),
+        Benchmark::Livesync(arguments) => livesync::run(workspace, arguments),
         Benchmark::Store(arguments) => store::run(workspace, arguments),
         Benchmark::Snapshot(arguments) => snapshot::run(workspace, arguments),
         Benchmark::Join(arguments) => snapshot::join(workspace, arguments),

@@ -53,8 +53,7 @@ impl Network {
         };
         let network = Self { tracker: host("t"), client: host("c") };
         for host in [&network.tracker, &network.client] {
-            made().push(host.namespace.clone());
-            ip(&format!("netns add {}", host.namespace))?;
+            make_namespace(&host.namespace)?;
         }
         network.lay_cable()?;
         Ok(network)
@@ -98,7 +97,11 @@ impl Drop for Network {
 
 impl Host {
     /// Runs `task` in this namespace, on `core`, in a thread of its own that is waited for.
-    pub(super) fn run<T: Send>(&self, core: Core, task: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    pub(in crate::bench) fn run<T: Send>(
+        &self,
+        core: Core,
+        task: impl FnOnce() -> Result<T> + Send,
+    ) -> Result<T> {
         thread::scope(|scope| {
             let entered = scope.spawn(|| {
                 self.enter(core)?;
@@ -144,6 +147,12 @@ impl Host {
     }
 }
 
+/// Makes a namespace, which [`remove_all`] removes.
+pub(in crate::bench) fn make_namespace(name: &str) -> Result<()> {
+    made().push(name.to_owned());
+    ip(&format!("netns add {name}"))
+}
+
 /// Removes all namespaces that this process has made, and the cables with them.
 pub(in crate::bench) fn remove_all() {
     for namespace in made().drain(..) {
@@ -177,7 +186,8 @@ fn kernel_threads(name: &str) -> Result<Vec<Pid>> {
     Ok(found)
 }
 
-fn ip(arguments: &str) -> Result<()> {
+/// Runs `ip` with these arguments, which have no blanks within.
+pub(in crate::bench) fn ip(arguments: &str) -> Result<()> {
     ip_command(&arguments.split(' ').collect::<Vec<_>>())
 }
 
