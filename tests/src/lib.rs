@@ -8,6 +8,7 @@ pub mod ethtool;
 pub mod http;
 pub mod kernel_program;
 pub mod load_generator;
+pub mod nats_server;
 pub mod netns;
 pub mod network;
 pub mod opentracker;

@@ -1,10 +1,12 @@
 //! The ways by which the nodes of a cluster hear of each other, put together: events out of the tracker's queue go to each
 //! of them, and what comes by them goes into the tracker and no further.
 
+use crate::clock::Now;
 use crate::config::types::{Config, LivesyncConfig};
 use crate::counters::Counters;
 use crate::events::EventQueue;
 use crate::livesync::{self, GroupSockets, Receiver, Sender, SharedRing, Times, key_file};
+use crate::nats::{self, Teller};
 use crate::pulse::Pulse;
 use crate::tracker::Tracker;
 use anyhow::{Context, Result};
@@ -23,6 +25,8 @@ pub struct Cluster {
     pub relay: Option<Relay>,
     /// What hears them on the local network.
     pub receiver: Option<Receiver>,
+    /// What tells other sites and hears them.
+    pub nats: Option<nats::Worker>,
     /// The keys, to be read again at a reload.
     pub keys: ClusterKeys,
 }
@@ -39,20 +43,32 @@ impl Cluster {
         tracker: &Arc<Tracker>,
         counters: &Counters,
     ) -> Result<Self> {
-        let Some(sockets) = sockets else {
-            return Ok(Self { relay: None, receiver: None, keys: ClusterKeys::default() });
-        };
+        if sockets.is_none() && config.sync.nats.is_empty() {
+            return Ok(Self { relay: None, receiver: None, nats: None, keys: ClusterKeys::default() });
+        }
         let keys = ClusterKeys::read(&config.livesync)?;
-        let (tracker_of_receiver, counted) = (Arc::clone(tracker), Arc::clone(counters.livesync()));
         let ring = keys.livesync.as_ref().map(|(_, ring)| ring);
-        let (sender, receiver) =
-            livesync::join(&config.livesync, sockets, ring, tracker_of_receiver, counted)
-                .context("no randomness for livesync")?;
-        log::info!("livesync: {}", describe(&config.livesync));
+        let nats = nats::join(&config.sync, ring, Arc::clone(tracker), Arc::clone(counters.nats()))?;
+        let (teller, nats) = nats.unzip();
+        let (sender, receiver) = match sockets {
+            None => (None, None),
+            Some(sockets) => {
+                let (tracker, counted) = (Arc::clone(tracker), Arc::clone(counters.livesync()));
+                let joined = livesync::join(&config.livesync, sockets, ring, tracker, counted);
+                let (sender, receiver) = joined.context("no randomness for livesync")?;
+                log::info!("livesync: {}", describe(&config.livesync));
+                (Some(sender), Some(receiver))
+            }
+        };
+        let delays = [
+            sender.as_ref().map(|_| config.livesync.delay_ms),
+            teller.as_ref().map(|_| config.sync.interval_ms),
+        ];
+        let turn = Sender::turn(delays.into_iter().flatten().min().unwrap_or_default());
         let events = Arc::<EventQueue>::default();
         tracker.tell_others(Arc::clone(&events));
-        let relay = Relay { events, sender, turn: Sender::turn(config.livesync.delay_ms) };
-        Ok(Self { relay: Some(relay), receiver: Some(receiver), keys })
+        let relay = Relay { events, sender, teller, turn };
+        Ok(Self { relay: Some(relay), receiver, nats, keys })
     }
 }
 
@@ -72,7 +88,8 @@ fn describe(config: &LivesyncConfig) -> String {
 /// The thread between the tracker's queue of events and whoever sends them.
 pub struct Relay {
     events: Arc<EventQueue>,
-    sender: Sender,
+    sender: Option<Sender>,
+    teller: Option<Teller>,
     turn: Duration,
 }
 
@@ -85,22 +102,52 @@ impl Relay {
         let turn = PollTimeout::try_from(self.turn).unwrap_or(PollTimeout::MAX);
         loop {
             pulse.beat();
-            let times = Times::read();
-            self.events.drain(|event| self.sender.add(&event, times));
-            self.sender.send_due(times);
+            self.pass_on(Urgency::Due);
             let mut fds = [PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, turn) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
             if fds[0].any().unwrap_or(true) {
-                let times = Times::read();
-                self.events.drain(|event| self.sender.add(&event, times));
-                self.sender.send_all(times);
+                self.pass_on(Urgency::All);
                 return Ok(());
             }
         }
     }
+
+    /// Passes on what the tracker has had to tell since the last time.
+    fn pass_on(&mut self, urgency: Urgency) {
+        let (times, now) = (Times::read(), Now::read());
+        let Self { events, sender, teller, .. } = self;
+        let mut telling = teller.as_ref().map(Teller::begin);
+        events.drain(|event| {
+            if let Some(sender) = sender.as_mut() {
+                sender.add(&event, times);
+            }
+            if let Some(telling) = telling.as_mut() {
+                telling.add(&event, now);
+            }
+        });
+        match (sender, urgency) {
+            (Some(sender), Urgency::Due) => sender.send_due(times),
+            (Some(sender), Urgency::All) => sender.send_all(times),
+            (None, _) => {}
+        }
+        match (telling, urgency) {
+            (Some(mut telling), Urgency::Due) => telling.close_due(now),
+            (Some(mut telling), Urgency::All) => telling.close_all(),
+            (None, _) => {}
+        }
+    }
+}
+
+/// What is to go out of what waits for company.
+#[derive(Clone, Copy, Debug)]
+enum Urgency {
+    /// What has waited for long enough.
+    Due,
+    /// Everything: the node is about to end.
+    All,
 }
 
 /// The keys of the cluster, as far as they come from files that are read again at a reload.

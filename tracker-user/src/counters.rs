@@ -10,6 +10,7 @@ pub use xsk::{InterfaceCounters, QueueCounters, XskCounters, XskEvent, XskNews};
 
 use crate::clock::Now;
 use crate::livesync::LivesyncCounters;
+use crate::nats::NatsCounters;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -185,6 +186,7 @@ pub struct Counters {
     http: Vec<Arc<HttpCounters>>,
     kernel: ArcSwapOption<Vec<Counter>>,
     livesync: Arc<LivesyncCounters>,
+    nats: Arc<NatsCounters>,
     /// Only locked where a queue comes or goes or somebody looks: their threads have counters of their own.
     xsk: Mutex<XskRegister>,
 }
@@ -197,6 +199,7 @@ impl Counters {
             http: (0..http_workers).map(|_| Arc::default()).collect(),
             kernel: ArcSwapOption::empty(),
             livesync: Arc::default(),
+            nats: Arc::default(),
             xsk: Mutex::default(),
         }
     }
@@ -249,6 +252,11 @@ impl Counters {
     /// What livesync counts; zeros where it is off.
     pub const fn livesync(&self) -> &Arc<LivesyncCounters> {
         &self.livesync
+    }
+
+    /// What is counted of the messages between sites; zeros where there are none.
+    pub const fn nats(&self) -> &Arc<NatsCounters> {
+        &self.nats
     }
 
     /// What the XDP program has counted, by [`Verdict`], as of the last second; `None` where there is no program.

@@ -127,7 +127,7 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
     let mut workers = Workers::new(lost, Arc::clone(&pulses));
     workers.start_udp(bound.udp, || handler(config, &tracker, &keys), service.counters())?;
     workers.start_http(bound.tcp, &service)?;
-    workers.start_cluster(cluster.relay, cluster.receiver)?;
+    workers.start_cluster(cluster.relay, cluster.receiver, cluster.nats)?;
     let (orders, ordered) = channel(ORDERS);
     let (service_of_desk, lists_of_desk) = (Arc::clone(&service), Arc::clone(&lists));
     let desk = Desk::new(config, &bound.addresses, service_of_desk, lists_of_desk, orders);

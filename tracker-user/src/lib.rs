@@ -20,6 +20,7 @@ pub mod inherited;
 pub mod join;
 pub mod livesync;
 pub mod logging;
+pub mod nats;
 mod netlink;
 pub mod notify;
 pub mod peer_store;

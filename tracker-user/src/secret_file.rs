@@ -15,6 +15,17 @@ const OF_OTHERS: u32 = 0o007;
 /// # Errors
 /// Where it cannot be read, or is no text.
 pub(crate) fn lines(path: &Path) -> io::Result<Vec<(usize, String)>> {
+    let text = text(path)?;
+    let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    let said = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    Ok(said.map(|(number, line)| (number, line.to_owned())).collect())
+}
+
+/// All that is in it, with the same warning.
+///
+/// # Errors
+/// Where it cannot be read, or is no text.
+pub(crate) fn text(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     if is_open_to_others(&file)? {
         log::warn!(
@@ -23,9 +34,7 @@ pub(crate) fn lines(path: &Path) -> io::Result<Vec<(usize, String)>> {
     }
     let mut text = String::new();
     file.read_to_string(&mut text)?;
-    let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
-    let said = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    Ok(said.map(|(number, line)| (number, line.to_owned())).collect())
+    Ok(text)
 }
 
 fn is_open_to_others(file: &File) -> io::Result<bool> {

@@ -6,6 +6,7 @@ use crate::counters::Counters;
 use crate::http;
 use crate::ingress::SocketWorker;
 use crate::livesync::Receiver;
+use crate::nats;
 use crate::pulse::Pulses;
 use crate::udp::Handler;
 use anyhow::{Context, Result, bail};
@@ -20,6 +21,8 @@ use tokio::sync::watch;
 const RELAY: &str = "relay";
 /// The name of the thread that hears the cluster on the local network.
 const LIVESYNC: &str = "livesync";
+/// The name of the thread that tells other sites.
+const NATS: &str = "nats";
 
 /// The threads that serve, and what stops them.
 pub(crate) struct Workers {
@@ -27,8 +30,10 @@ pub(crate) struct Workers {
     /// Our ends of the sockets by which UDP workers are stopped: closing one wakes its worker.
     udp_stops: Vec<UnixStream>,
     http_stop: watch::Sender<bool>,
-    /// Closed last: what the workers have told until their end is still to be sent.
+    /// Closed when they have ended: what the workers have told until then is still to be sent.
     relay_stop: Option<UnixStream>,
+    /// The last, for the same reason.
+    nats_stop: watch::Sender<bool>,
     lost: UnboundedSender<String>,
     pulses: Arc<Pulses>,
 }
@@ -37,7 +42,16 @@ impl Workers {
     /// None yet. `lost` hears the names of workers that end by themselves, `pulses` has their signs of life.
     pub(crate) fn new(lost: UnboundedSender<String>, pulses: Arc<Pulses>) -> Self {
         let http_stop = watch::Sender::new(false);
-        Self { threads: Vec::new(), udp_stops: Vec::new(), http_stop, relay_stop: None, lost, pulses }
+        let nats_stop = watch::Sender::new(false);
+        Self {
+            threads: Vec::new(),
+            udp_stops: Vec::new(),
+            http_stop,
+            relay_stop: None,
+            nats_stop,
+            lost,
+            pulses,
+        }
     }
 
     /// Starts a thread for each set of sockets.
@@ -80,7 +94,16 @@ impl Workers {
     }
 
     /// Starts the threads by which nodes of a cluster hear of each other.
-    pub(crate) fn start_cluster(&mut self, relay: Option<Relay>, receiver: Option<Receiver>) -> Result<()> {
+    pub(crate) fn start_cluster(
+        &mut self,
+        relay: Option<Relay>,
+        receiver: Option<Receiver>,
+        nats: Option<nats::Worker>,
+    ) -> Result<()> {
+        if let Some(nats) = nats {
+            let (stop, pulse) = (self.nats_stop.subscribe(), self.pulses.of(NATS));
+            self.start(NATS.to_owned(), move || nats.run(stop, &pulse))?;
+        }
         if let Some(receiver) = receiver {
             let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;
             let pulse = self.pulses.of(LIVESYNC);
@@ -117,10 +140,12 @@ impl Workers {
         drop(self.udp_stops);
         // Nobody listens any more where every HTTP worker has ended already.
         let _ = self.http_stop.send(true);
-        self.threads.sort_by_key(|(name, _)| name == RELAY);
+        self.threads.sort_by_key(|(name, _)| [RELAY, NATS].iter().position(|last| name == last));
         for (name, thread) in self.threads {
-            if name == RELAY {
-                self.relay_stop = None;
+            match &*name {
+                RELAY => self.relay_stop = None,
+                NATS => drop(self.nats_stop.send(true)),
+                _ => {}
             }
             match thread.join() {
                 Ok(result) => result.with_context(|| format!("worker {name}"))?,

@@ -1,5 +1,9 @@
 //! Several trackers, each on a host of its own, that tell each other of their peers.
 
 mod livesync;
+mod outage;
 mod scene;
 mod sealed;
+mod sites;
+mod sites_access;
+mod sites_scene;

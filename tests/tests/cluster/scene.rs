@@ -9,7 +9,7 @@ use tracker_tests::skip::is_root_or_skipped;
 use tracker_tests::udp_client::{AnnounceRequest, Row, UdpClient};
 
 /// How often what cannot be waited for is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The port of livesync.
 pub(crate) const PORT: u16 = 9696;
 /// The documented group.
@@ -36,26 +36,38 @@ impl Site {
     pub(crate) fn host(&self, host: u8) -> Host {
         let namespace = Namespace::new();
         namespace.ip("link set lo up");
-        let v4 = Ipv4Addr::new(10, 96, self.number, host);
-        let v6 = Ipv6Addr::new(0xfd96, u16::from(self.number), 0, 0, 0, 0, 0, u16::from(host));
-        let mut host = Host { namespace, port: String::new(), v4, v6 };
+        let mut host = Host { port: String::new(), v4: self.v4(host), v6: self.v6(host), namespace };
         self.lay_cable(&mut host);
         host
     }
 
+    fn v4(&self, host: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 96, self.number, host)
+    }
+
+    fn v6(&self, host: u8) -> Ipv6Addr {
+        Ipv6Addr::new(0xfd96, u16::from(self.number), 0, 0, 0, 0, 0, u16::from(host))
+    }
+
     /// Lays a cable from a host to a new port of the bridge.
     fn lay_cable(&self, host: &mut Host) {
+        let [.., last] = host.v4.octets();
+        host.port = self.attach(&host.namespace, "net", last);
+    }
+
+    /// Puts a namespace on it by an interface of this name, with the addresses of a host; the new port of the bridge.
+    pub(crate) fn attach(&self, namespace: &Namespace, name: &str, host: u8) -> String {
         let number = self.ports.fetch_add(1, Ordering::Relaxed);
-        host.port = format!("port{number}");
+        let port = format!("port{number}");
         let (near, far) = (
             format!("02:00:00:{:02x}:00:{number:02x}", self.number),
             format!("02:00:00:{:02x}:01:{number:02x}", self.number),
         );
-        let (near, far) = (End { name: &host.port, mac: &near }, End { name: "net", mac: &far });
-        self.hub.join(&near, &host.namespace, &far);
-        self.hub.ip(&format!("link set {} master bridge", host.port));
-        host.namespace.add_address("net", host.v4.into(), 24);
-        host.namespace.add_address("net", host.v6.into(), 64);
+        self.hub.join(&End { name: &port, mac: &near }, namespace, &End { name, mac: &far });
+        self.hub.ip(&format!("link set {port} master bridge"));
+        namespace.add_address(name, self.v4(host).into(), 24);
+        namespace.add_address(name, self.v6(host).into(), 64);
+        port
     }
 
     /// Takes the interface of a host away, and gives it another one with the same addresses.
@@ -137,6 +149,24 @@ impl Node {
         client.announce(&request).peers
     }
 
+    /// Announces leechers to it, one on each of these ports, over 200 torrents of all shards; returns how many.
+    pub(crate) fn announce_leechers(&self, ports: std::ops::Range<u16>) -> u64 {
+        let (mut client, id) = self.client(false);
+        let count = u64::try_from(ports.len()).expect("there are few");
+        for port in ports {
+            let mut request = AnnounceRequest::new(id, port).wanting(0);
+            request.info_hash = [(port % 200) as u8; 20];
+            client.announce(&request);
+        }
+        count
+    }
+
+    /// Peers that it holds.
+    pub(crate) fn peers(&self) -> u64 {
+        let stats = self.host.namespace.run(|| self.daemon.stats());
+        stats["peers"].as_u64().unwrap_or_else(|| panic!("no peers in {stats}"))
+    }
+
     /// The counts of a torrent: seeders, completed, leechers.
     pub(crate) fn counts(&self, torrent: u8) -> (u32, u32, u32) {
         let (mut client, id) = self.client(false);
@@ -159,6 +189,15 @@ impl Node {
     pub(crate) fn figure(&self, group: &str, name: &str) -> u64 {
         let stats = self.host.namespace.run(|| self.daemon.stats());
         stats[group][name].as_u64().unwrap_or_else(|| panic!("no {group}.{name} in {stats}"))
+    }
+
+    /// Waits until a figure is 0.
+    pub(crate) fn await_no(&self, group: &str, name: &str) {
+        let begun = Instant::now();
+        while self.figure(group, name) != 0 {
+            assert!(begun.elapsed() < DEADLINE, "{group}.{name} is {}, not 0", self.figure(group, name));
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Waits until a figure is at least this.

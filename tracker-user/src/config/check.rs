@@ -1,5 +1,7 @@
 //! What no single value shows: settings that contradict each other. All contradictions are found at once.
 
+mod nats;
+
 use super::draft::Draft;
 use super::finding::Finding;
 use super::types::{Listen, TrackerConfig};
@@ -23,6 +25,7 @@ pub(super) fn check(draft: &Draft) -> Vec<Finding> {
         fifos,
         state_files,
         livesync,
+        nats::check,
     ];
     let mut findings = addresses_listed_twice(draft);
     findings.extend(checks.iter().flat_map(|check| check(draft)));
@@ -216,8 +219,10 @@ fn livesync(draft: &Draft) -> Vec<Finding> {
         ["livesync.cluster.listen", "livesync.cluster.node_ip", "livesync.cluster.key_file"];
     let Some(listen) = livesync.listen else {
         let given = ["livesync.cluster.node_ip", "livesync.cluster.key_file"];
+        // Keys seal what goes through NATS as well.
+        let given = if draft.config.sync.nats.is_empty() { &given[..] } else { &given[..1] };
         let what = "livesync is off, so this has no effect".to_owned();
-        let finding = disagreement(draft, &given, what, "set livesync.cluster.listen, or give -s PORT");
+        let finding = disagreement(draft, given, what, "set livesync.cluster.listen, or give -s PORT");
         return finding.map(Finding::as_warning).into_iter().collect();
     };
     let mut findings = Vec::new();

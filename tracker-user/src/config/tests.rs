@@ -3,6 +3,7 @@
 mod command_line;
 mod documents;
 mod files;
+mod nats;
 mod round_trip;
 mod store;
 

@@ -7,6 +7,7 @@ mod http;
 mod livesync;
 mod state;
 mod store;
+mod sync;
 mod tracker;
 mod udp;
 mod xdp;
@@ -19,6 +20,7 @@ pub use http::HttpConfig;
 pub use livesync::{DEFAULT_LIVESYNC_PORT, LivesyncConfig};
 pub use state::StateConfig;
 pub use store::StoreConfig;
+pub use sync::{Login, NatsServer, SyncConfig};
 pub use tracker::{SandboxMode, TrackerConfig};
 pub use udp::UdpConfig;
 pub use xdp::{Mode, XdpAttach, XdpConfig};
@@ -55,6 +57,8 @@ pub struct Config {
     pub batchsync: BatchsyncConfig,
     /// What nodes of a cluster tell each other on their network.
     pub livesync: LivesyncConfig,
+    /// What they tell each other beyond it.
+    pub sync: SyncConfig,
     /// How an operator reaches the daemon while it runs.
     pub control: ControlConfig,
     /// How much is written to standard error.

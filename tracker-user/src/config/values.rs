@@ -1,6 +1,6 @@
 //! From the text of a value to the value; an error says what is expected and what was found.
 
-use super::types::{CopyMode, DEFAULT_PORT, LogLevel, Mode, SandboxMode, XdpAttach};
+use super::types::{CopyMode, DEFAULT_PORT, LogLevel, Mode, NatsServer, SandboxMode, XdpAttach};
 use crate::scrape_format::Format;
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, SocketAddr};
@@ -36,15 +36,55 @@ pub(super) fn number<T: TryFrom<u64>>(
 
 /// Bytes of memory, bare or with a suffix for powers of 1,024; 0 is no bound, and less than 16 MiB none that anything fits.
 pub(super) fn memory(text: &str) -> Result<u64, String> {
+    let fits = |bytes: &u64| *bytes == 0 || (LEAST_MEMORY_BYTES..=MOST_MEMORY_BYTES).contains(bytes);
+    bytes(text).filter(fits).ok_or_else(|| expected("0, or bytes between 16M and 65536G, such as 512M", text))
+}
+
+/// A number of bytes, bare or with a suffix.
+fn bytes(text: &str) -> Option<u64> {
     let (digits, unit) = match text.char_indices().last() {
         Some((at, 'K' | 'k')) => (&text[..at], 1 << 10),
         Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
         Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
         _ => (text, 1),
     };
-    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    let fits = |bytes: &u64| *bytes == 0 || (LEAST_MEMORY_BYTES..=MOST_MEMORY_BYTES).contains(bytes);
-    bytes.filter(fits).ok_or_else(|| expected("0, or bytes between 16M and 65536G, such as 512M", text))
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit))
+}
+
+/// Memory for what is told to other sites. It is never without bound, and less than 256 KiB none that the messages of a moment fit.
+pub(super) fn sync_memory(text: &str) -> Result<u64, String> {
+    let fits = |bytes: &u64| (256 << 10..=MOST_MEMORY_BYTES).contains(bytes);
+    bytes(text).filter(fits).ok_or_else(|| expected("bytes between 256K and 65536G, such as 32M", text))
+}
+
+/// A server of NATS. What was found is not repeated: there may be a password in it.
+pub(super) fn nats_server(text: &str) -> Result<NatsServer, String> {
+    text.parse().map_err(|_| {
+        "expected a URL such as nats://192.0.2.1:4222 or tls://USER:PASSWORD@nats.example, in which characters that have a \
+         meaning stand as %40"
+            .to_owned()
+    })
+}
+
+/// The name of a site: one part of a subject.
+pub(super) fn site(text: &str) -> Result<String, String> {
+    let fits = (1..=64).contains(&text.len()) && text.bytes().all(is_of_subject);
+    if fits { Ok(text.to_owned()) } else { Err(expected("up to 64 letters, digits, - and _", text)) }
+}
+
+/// What a subject begins with: parts with dots between them.
+pub(super) fn subject(text: &str) -> Result<String, String> {
+    let fits =
+        text.len() <= 128 && text.split('.').all(|part| !part.is_empty() && part.bytes().all(is_of_subject));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(expected("letters, digits, - and _, in parts with dots between them", text))
+    }
+}
+
+const fn is_of_subject(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 /// A port of UDP or TCP; 0 lets the kernel choose.

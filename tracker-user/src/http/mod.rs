@@ -50,6 +50,9 @@ pub struct Service {
     surveys: Arc<Surveys>,
     /// Where nodes may fetch any.
     snapshots: Option<Snapshots>,
+    /// Whether nodes of this network hear of peers, and those of other sites.
+    has_livesync: bool,
+    has_sites: bool,
     started: Now,
     /// Names this run, for whoever counts across restarts.
     id: u32,
@@ -87,6 +90,8 @@ impl Service {
             full_scrapes: Arc::new(FullScrapes::new(&config.http)),
             surveys: Arc::default(),
             snapshots: None,
+            has_livesync: config.livesync.listen.is_some(),
+            has_sites: !config.sync.nats.is_empty(),
             started,
             id: fastrand::u32(..),
         })

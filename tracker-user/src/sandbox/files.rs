@@ -2,12 +2,13 @@
 //! and all below it: files are replaced by renaming, and a rule for a file would go with the file that it was for.
 
 use super::Needs;
-use crate::config::types::Config;
+use crate::config::types::{Config, NatsServer, SyncConfig};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,28 @@ const READ_FOR_XDP: &[&str] = &[
     "/sys/devices/system/cpu",
     "/sys/class/net",
     "/sys/kernel/btf",
+];
+/// What says where names are looked up. The first is often a link to one of the others, and replaced when networks change.
+const READ_FOR_NAMES: &[&str] = &[
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/run/systemd/resolve",
+    "/run/NetworkManager",
+    "/run/resolvconf",
+];
+/// The port of name servers.
+const NAMES_PORT: u16 = 53;
+/// Where a host has the certificates that it believes.
+const READ_FOR_CERTIFICATES: &[&str] = &[
+    "/etc/ssl",
+    "/etc/pki/tls",
+    "/etc/pki/ca-trust",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
 ];
 /// Where the program and its keys are pinned.
 const BPF_FILE_SYSTEM: &str = "/sys/fs/bpf";
@@ -62,10 +85,32 @@ fn paths(config: &Config) -> Vec<(&Path, Use)> {
         (&state.load, Use::Read),
         (&config.livesync.key_file, Use::Read),
         (&config.udp.connection_id_key_file, Use::Read),
+        (&config.sync.nats_credentials, Use::Read),
+        (&config.sync.nats_ca, Use::Read),
+        (&config.sync.nats_certificate, Use::Read),
+        (&config.sync.nats_key, Use::Read),
         (&state.snapshot, Use::Replace),
         (&state.export, Use::Replace),
     ];
     uses.into_iter().filter_map(|(path, kind)| Some((path.as_deref()?, kind))).collect()
+}
+
+/// Every port that is connected to.
+fn ports(config: &Config) -> Vec<u16> {
+    let nodes = config.batchsync.join.iter().map(SocketAddr::port);
+    let servers = config.sync.nats.iter().map(|server| server.address().port());
+    // A long answer to a question for an address comes by TCP.
+    let names = config.sync.nats.iter().any(NatsServer::has_name).then_some(NAMES_PORT);
+    nodes.chain(servers).chain(names).collect()
+}
+
+/// What is read of the host for a connection to a server of NATS.
+fn read_for_nats(sync: &SyncConfig) -> Vec<&'static str> {
+    let names = if sync.nats.iter().any(NatsServer::has_name) { READ_FOR_NAMES } else { &[] };
+    // Any server may ask for TLS.
+    let is_known = sync.nats.is_empty() || sync.nats_ca.is_some();
+    let certificates = if is_known { &[] } else { READ_FOR_CERTIFICATES };
+    names.iter().chain(certificates).copied().collect()
 }
 
 /// Closes everything else, for this thread and those that it starts.
@@ -87,12 +132,15 @@ fn rules(needs: &Needs<'_>) -> Result<RulesetCreated, RulesetError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(FILES_ABI))?
-        // Ports are bound already; of others only those of nodes whose state is asked for are connected to.
+        // Ports are bound already; of others only those of nodes whose state is asked for, and of servers, are connected to.
         .handle_access(AccessNet::from_all(NETWORK_ABI))?
         .scope(Scope::Signal)?
         .create()?;
-    for node in &needs.config.batchsync.join {
-        rules = rules.add_rule(NetPort::new(node.port(), AccessNet::ConnectTcp))?;
+    for port in ports(needs.config) {
+        rules = rules.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+    }
+    for path in read_for_nats(&needs.config.sync) {
+        rules = open(rules, Path::new(path), Use::Read.rights())?;
     }
     let of_files = needs.config_files.iter().map(|path| (path.as_path(), Use::Read));
     for (path, kind) in paths(needs.config).into_iter().chain(of_files) {

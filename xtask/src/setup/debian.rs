@@ -8,15 +8,26 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The clients that tests drive, what they are driven with, and what judges the units for systemd.
-const TEST_PACKAGES: [&str; 7] =
-    ["aria2", "transmission-cli", "transmission-daemon", "python3", "python3-venv", "iproute2", "systemd"];
+/// The clients that tests drive, what they are driven with, what judges the units for systemd, what sites of a cluster speak
+/// through, and what makes its certificates.
+const TEST_PACKAGES: [&str; 9] = [
+    "aria2",
+    "transmission-cli",
+    "transmission-daemon",
+    "python3",
+    "python3-venv",
+    "iproute2",
+    "systemd",
+    "nats-server",
+    "openssl",
+];
 
 /// The load generator of the benchmark over HTTP.
 const BENCH_PACKAGES: [&str; 1] = ["wrk"];
 
 /// Services that come with a test package and that nobody asked to run.
-const UNWANTED_SERVICES: [(&str, &str); 1] = [("transmission-daemon", "transmission-daemon.service")];
+const UNWANTED_SERVICES: [(&str, &str); 2] =
+    [("transmission-daemon", "transmission-daemon.service"), ("nats-server", "nats-server.service")];
 
 /// Makes invoke-rc.d and deb-systemd-invoke start nothing while it exists.
 const POLICY_FILE: &str = "/usr/sbin/policy-rc.d";

@@ -9,6 +9,7 @@ mod livesync;
 mod log;
 mod state;
 mod store;
+mod sync;
 mod tracker;
 mod udp;
 mod xdp;
@@ -30,6 +31,7 @@ static GROUPS: &[&[Setting]] = &[
     xsk::SETTINGS,
     http::SETTINGS,
     livesync::SETTINGS,
+    sync::SETTINGS,
     state::SETTINGS,
     batchsync::SETTINGS,
     control::SETTINGS,

@@ -4,8 +4,8 @@ use super::{from_classic, from_toml};
 use crate::config::print::as_toml;
 use crate::config::types::{
     AccessConfig, BatchsyncConfig, Config, ControlConfig, CopyMode, HttpConfig, Listen, LivesyncConfig,
-    LogLevel, Mode, SandboxMode, StateConfig, StoreConfig, TrackerConfig, Transport, UdpConfig, XdpAttach,
-    XdpConfig, XskConfig,
+    LogLevel, Mode, NatsServer, SandboxMode, StateConfig, StoreConfig, SyncConfig, TrackerConfig, Transport,
+    UdpConfig, XdpAttach, XdpConfig, XskConfig,
 };
 use crate::peer_store::Limits;
 use crate::scrape_format::Format;
@@ -237,13 +237,43 @@ fn livesync() -> impl Strategy<Value = LivesyncConfig> {
     )
 }
 
+fn sync() -> impl Strategy<Value = SyncConfig> {
+    let path = || option::of("\\PC{1,20}".prop_map(PathBuf::from));
+    let servers =
+        vec("(nats|tls)://([a-z]{1,9}(:[!-~&&[^@/?#:%]]{1,9})?@)?[a-z]{1,9}(:[1-9][0-9]{0,3})?", 1..4);
+    let numbers = (0..=10_000_u32, 1_u64 << 20..=1 << 46);
+    let texts = ("[A-Za-z0-9_-]{1,64}", "[a-z]{1,9}(\\.[a-z]{1,9}){0,3}");
+    let files = (path(), path(), option::of(("\\PC{1,20}", "\\PC{1,20}")));
+    (servers, texts, numbers, files).prop_map(|(servers, (site, subject), numbers, files)| {
+        let (interval_ms, max_memory_bytes) = numbers;
+        let (nats_credentials, nats_ca, pair) = files;
+        let (nats_certificate, nats_key) = pair.map(|(one, other)| (one.into(), other.into())).unzip();
+        let nats: Vec<NatsServer> = servers.iter().map(|server| server.parse().unwrap()).collect();
+        // There is one way to log in.
+        let nats_credentials =
+            nats_credentials.filter(|_| nats.iter().all(|server| server.login().is_none()));
+        let site = Some(site);
+        SyncConfig {
+            nats,
+            site,
+            subject,
+            interval_ms,
+            max_memory_bytes,
+            nats_credentials,
+            nats_ca,
+            nats_certificate,
+            nats_key,
+        }
+    })
+}
+
 fn config() -> impl Strategy<Value = Config> {
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
     let log_level = proptest::sample::select(levels.to_vec());
     let log = (log_level, any::<bool>());
     let control = option::of("/\\PC{0,20}[a-z]".prop_map(PathBuf::from));
     let control = control.prop_map(|socket| ControlConfig { socket });
-    let ways_in = (udp(), xdp(), xsk(), http(), livesync());
+    let ways_in = (udp(), xdp(), xsk(), http(), (livesync(), sync()));
     let donors = vec((ip(), 1..=u16::MAX).prop_map(SocketAddr::from), 0..3);
     let batchsync = (networks(), donors, 1..=3600_u32);
     let batchsync = batchsync.prop_map(|(admin_ip, join, join_timeout_secs)| BatchsyncConfig {
@@ -256,7 +286,7 @@ fn config() -> impl Strategy<Value = Config> {
             listen,
             (tracker, store),
             access,
-            (udp, xdp, xsk, http, livesync),
+            (udp, xdp, xsk, http, (livesync, sync)),
             (state, batchsync),
             control,
             (log_level, log_refused),
@@ -275,6 +305,7 @@ fn config() -> impl Strategy<Value = Config> {
             xsk,
             http,
             livesync,
+            sync,
             control,
             batchsync,
             log_level,

@@ -5,6 +5,7 @@ use crate::clock::Now;
 use crate::counters::{AnnounceFigures, Counters, HttpVerdict, Which};
 use crate::http::Service;
 use crate::livesync::counters::Received;
+use crate::nats::Counted;
 use crate::peer_store::Totals;
 use tracker_common::abi::Counter;
 use tracker_common::verdict::Verdict;
@@ -107,7 +108,8 @@ impl<'a> Figures<'a> {
                 + wrong_ids.iter().map(|verdict| in_kernel(*verdict)).sum::<u64>(),
             full_scrapes: (counters.http(HttpVerdict::FullScrapeBegun), full_scrape_bytes),
             announces: counters.announces(),
-            synced: counters.livesync().received.get(Received::Events as usize),
+            synced: counters.livesync().received.get(Received::Events as usize)
+                + counters.nats().get(Counted::ReceivedEvents),
         }
     }
 

@@ -134,6 +134,9 @@ struct Everything<'a> {
     /// What was told to and heard from other nodes of the cluster; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     livesync: Option<BTreeMap<&'static str, u64>>,
+    /// What was told to and heard from other sites; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nats: Option<BTreeMap<&'static str, u64>>,
 }
 
 /// One receive queue, with what befell its socket.
@@ -202,9 +205,13 @@ impl<'a> Everything<'a> {
             xdp: service.counters.kernel().map(|counters| kernel_verdicts(&counters)),
             xsk: service.counters.queues().into_iter().map(Queue::of).collect(),
             xsk_interfaces: service.counters.xsk_interfaces().into_iter().map(Interface::of).collect(),
-            livesync: service.tracker.others().map(|others| {
+            livesync: service.tracker.others().filter(|_| service.has_livesync).map(|others| {
                 let lost = ("lost_events", others.lost());
                 service.counters.livesync().figures().chain([lost]).collect()
+            }),
+            nats: service.tracker.others().filter(|_| service.has_sites).map(|others| {
+                let unqueued = ("unqueued_events", others.lost());
+                service.counters.nats().figures().chain([unqueued]).collect()
             }),
             udp: service,
             http: service,
