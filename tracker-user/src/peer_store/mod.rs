@@ -11,6 +11,7 @@ mod index;
 mod large;
 mod limits;
 mod listing;
+mod memory;
 mod moment;
 mod peer;
 mod peers_out;
@@ -253,16 +254,6 @@ impl PeerStore {
         .map(|count| count.load(Ordering::Relaxed));
         let memory_bytes = self.shards.iter().map(|shard| shard.0.lock().memory()).sum();
         Pressure { evicted_peers, evicted_torrents, refused_by_source_limit, refused_for_room, memory_bytes }
-    }
-
-    /// Has the allocator give memory back to the kernel that it holds in reserve. Takes milliseconds where there is much of
-    /// it, so it is for a time after much was forgotten.
-    pub fn give_memory_back() {
-        #[cfg(target_env = "gnu")]
-        // SAFETY: malloc_trim may be called at any time; it takes the allocator's own locks.
-        unsafe {
-            libc::malloc_trim(0);
-        }
     }
 
     /// Does something to a shard under its lock, at a moment.

@@ -13,6 +13,7 @@ use super::tables::Handle;
 use super::{Standing, SwarmCounts, Taken, Update};
 use crate::info_hash::InfoHash;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
 /// An outgrown torrent goes back into its slot with so many peers: fewer than fit, so that it does not come and go.
@@ -78,7 +79,11 @@ impl Shard {
         let is_added = adds && storing == Storing::Done;
         let added = || is_added.then(|| self.insert(hash, update.info_hash, moment.budget))?;
         let Some(position) = known.or_else(added) else {
-            // A stop or an unreachable peer makes no torrent known.
+            // A stop or an unreachable peer makes no torrent known, and a shard has positions for so many torrents.
+            if is_added {
+                moment.budget.peers_gone(1);
+                moment.budget.refused_for_room.fetch_add(1, Ordering::Relaxed);
+            }
             return (Taken::default(), storing);
         };
         let before = self.counts_at(position);
@@ -123,6 +128,7 @@ impl Shard {
             return;
         }
         let Some(position) = known.or_else(|| self.insert(hash, update.info_hash, moment.budget)) else {
+            moment.budget.peers_gone(1);
             return;
         };
         if self

@@ -65,13 +65,15 @@ pub(super) type Placed = (Handle, Option<Moved>);
 pub(super) struct Tables<const N: usize> {
     pools: [Pool<N>; ROOMS.len()],
     large: Vec<Large<N>>,
+    /// Bytes of memory of all pools: known at any time, as every announce asks for it where memory is bounded.
+    pool_memory: usize,
     /// Bytes of memory of all large swarms.
     large_memory: usize,
 }
 
 impl<const N: usize> Default for Tables<N> {
     fn default() -> Self {
-        Self { pools: ROOMS.map(Pool::new), large: Vec::new(), large_memory: 0 }
+        Self { pools: ROOMS.map(Pool::new), large: Vec::new(), pool_memory: 0, large_memory: 0 }
     }
 }
 
@@ -83,7 +85,7 @@ fn size_for(peers: usize) -> Option<usize> {
 impl<const N: usize> Tables<N> {
     /// Bytes of memory behind the value itself.
     pub(super) fn memory(&self) -> usize {
-        self.large_memory + self.pools.iter().map(Pool::memory).sum::<usize>()
+        self.large_memory + self.pool_memory
     }
 
     /// Begins to load what a handle leads to.
@@ -124,7 +126,7 @@ impl<const N: usize> Tables<N> {
     /// Puts a small run of peers into a block of its own.
     pub(super) fn place(&mut self, owner: u32, run: Run<'_, N>) -> Handle {
         let Some(size) = size_for(run.entries.len().max(1)) else { return Handle::NONE };
-        let number = self.pools[size].add(owner);
+        let number = self.add_block(size, owner);
         self.pools[size].with_run(number, |to| copy_into(run, to));
         Handle::new(size as u32, number)
     }
@@ -228,7 +230,7 @@ impl<const N: usize> Tables<N> {
         let len = self.large[number].bounds().len;
         let mut handle = Handle::NONE;
         if let Some(size) = size_for(len).filter(|_| len > 0) {
-            let block = self.pools[size].add(owner);
+            let block = self.add_block(size, owner);
             let large = &self.large[number];
             self.pools[size].with_run(block, |to| {
                 for segment in 0..large.segments() {
@@ -244,16 +246,30 @@ impl<const N: usize> Tables<N> {
 
     fn move_to(&mut self, handle: Handle, owner: u32, size: usize) -> Placed {
         let (from, number) = (handle.kind() as usize, handle.number());
+        if from == size {
+            return (handle, None);
+        }
+        let block = self.add_block(size, owner);
         let Ok([old, new]) = self.pools.get_disjoint_mut([from, size]) else { return (handle, None) };
-        let block = new.add(owner);
         new.with_run(block, |to| copy_into(old.run(number), to));
         let moved = self.remove_block(handle);
         (Handle::new(size as u32, block), moved)
     }
 
+    fn add_block(&mut self, size: usize, owner: u32) -> usize {
+        let pool = &mut self.pools[size];
+        let before = pool.memory();
+        let number = pool.add(owner);
+        self.pool_memory = self.pool_memory + pool.memory() - before;
+        number
+    }
+
     fn remove_block(&mut self, handle: Handle) -> Option<Moved> {
-        let owner = self.pools[handle.kind() as usize].remove(handle.number())?;
-        Some(Moved { owner, handle })
+        let pool = &mut self.pools[handle.kind() as usize];
+        let before = pool.memory();
+        let owner = pool.remove(handle.number());
+        self.pool_memory = self.pool_memory + pool.memory() - before;
+        Some(Moved { owner: owner?, handle })
     }
 
     fn remove_large(&mut self, number: usize) -> Option<Moved> {

@@ -194,13 +194,13 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 /// An address of loopback with a port that is free now.
-fn free_address() -> Result<SocketAddrV4> {
+pub(super) fn free_address() -> Result<SocketAddrV4> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, socket.local_addr()?.port()))
 }
 
 /// Sends connect requests (BEP 15) until one is answered.
-fn wait_until_it_answers(child: &mut PinnedChild, tracker: SocketAddrV4) -> Result<()> {
+pub(super) fn wait_until_it_answers(child: &mut PinnedChild, tracker: SocketAddrV4) -> Result<()> {
     const TRANSACTION_ID: u32 = 0x6f74_7864;
     let mut request = [0; wire::request::HEADER_LEN];
     request[wire::request::CONNECTION_ID].copy_from_slice(&wire::PROTOCOL_ID.to_be_bytes());

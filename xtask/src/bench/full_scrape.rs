@@ -169,7 +169,7 @@ impl Client {
 }
 
 /// Announces every torrent once, and again what is not answered.
-fn fill(tracker: &RunningTracker, torrents: u32) -> Result<()> {
+pub(super) fn fill(tracker: &RunningTracker, torrents: u32) -> Result<()> {
     let client = Client::connect(tracker)?;
     for first in (0..torrents).step_by(WINDOW as usize) {
         let mut missing: Vec<u32> = (first..torrents.min(first + WINDOW)).collect();
@@ -216,7 +216,7 @@ fn scrape(tracker: &RunningTracker, coding: &str, torrents: u32) -> Result<Sampl
 }
 
 /// The bytes of a full scrape, and the seconds until the last of them.
-fn receive(tracker: &RunningTracker, coding: &str) -> Result<(u64, f64)> {
+pub(super) fn receive(tracker: &RunningTracker, coding: &str) -> Result<(u64, f64)> {
     let begun = Instant::now();
     let mut stream = TcpStream::connect(tracker.address)?;
     let accept = if coding == "identity" { String::new() } else { format!("Accept-Encoding: {coding}\r\n") };

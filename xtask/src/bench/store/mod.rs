@@ -4,6 +4,7 @@ mod announcer;
 mod in_process;
 mod over_udp;
 mod population;
+mod stalls;
 mod targets;
 
 use super::child;
@@ -24,6 +25,9 @@ pub(crate) struct Arguments {
     /// Peers that are announced over UDP, in a fifth as many torrents
     #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u32).range(1000..))]
     peers: u32,
+    /// Announces a second for `udp-stalls`: a third of what a core answers
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
     /// Which trackers are announced to over UDP; without it, all that are there
     #[arg(long, value_delimiter = ',', value_enum)]
     trackers: Vec<Contender>,
@@ -42,15 +46,17 @@ enum Part {
     LargeSwarm,
     /// Info hashes that were chosen to collide
     Collisions,
-    /// What an announce waits for during expiry and a listing
+    /// What an announce waits for during expiry and a listing, in the store alone
     Stalls,
+    /// What announces over UDP wait for while a tracker of 1,000,000 torrents is scraped, reads a list, and forgets them
+    UdpStalls,
 }
 
 impl Part {
     /// The measurement of the store alone, as `benches/store` of the daemon's package calls it.
     fn measurement(self) -> Option<&'static str> {
         match self {
-            Self::Udp => None,
+            Self::Udp | Self::UdpStalls => None,
             Self::Memory => Some("memory"),
             Self::Speed => Some("speed"),
             Self::LargeSwarm => Some("large-swarm"),
@@ -75,6 +81,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         true => Some(over_udp::Comparison::prepare(stable(workspace, arguments)?, arguments)?),
         false => None,
     };
+    let stalls = match parts.contains(&Part::UdpStalls) {
+        true => Some(stalls::Stalls::prepare(workspace, arguments.rate)?),
+        false => None,
+    };
     child::end_on_signal(|| {})?;
 
     let mut figures = targets::Figures::default();
@@ -86,6 +96,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
         if let Some(comparison) = &over_udp {
             comparison.measure(round, &mut figures)?;
+        }
+        if let Some(stalls) = &stalls {
+            stalls.measure(&mut figures)?;
         }
     }
     print!("{figures}");

@@ -32,6 +32,10 @@ const TARGETS: &[(&str, Target)] = &[
     ("collisions.ratio", Target::Most(1.1)),
     ("stalls.expiry_p999_ns", Target::Times(3.0, "stalls.idle_p999_ns")),
     ("stalls.listing_p999_ns", Target::Times(3.0, "stalls.idle_p999_ns")),
+    ("udp_stalls.scrape_plain_p999_ratio", Target::Most(3.0)),
+    ("udp_stalls.scrape_gzip_p999_ratio", Target::Most(3.0)),
+    ("udp_stalls.reload_p999_ratio", Target::Most(3.0)),
+    ("udp_stalls.expiry_p999_ratio", Target::Most(3.0)),
 ];
 
 /// All figures by name, a value for each round.
