@@ -93,7 +93,9 @@ fn over_tls_the_server_is_believed_by_our_ca_alone_and_asks_for_our_certificate(
             let stranger = node(0, 2, wrong);
             stranger.await_figure("nats", "failed_connections", 2);
             assert_eq!(nats(&stranger, "connections"), 0);
-            drop(stranger);
+            // Those of the host can be read, and none of them has signed it.
+            let reason = if wrong.len() == 2 { "UnknownIssuer" } else { "no connection to tls://" };
+            stranger.daemon.await_log_line(reason);
         }
     });
 }
@@ -171,6 +173,18 @@ fn with_the_clusters_key_messages_are_sealed_and_others_are_worth_nothing() {
         let _stranger = with_key(world, directory.path(), 0, "bb");
         there.await_figure("nats", "forged", 1);
         assert_eq!(there.counts(5), (0, 0, 0));
+    });
+}
+
+#[test]
+fn a_server_is_found_by_its_name_within_the_sandbox() {
+    with_world(|world| {
+        let _server = world.server(None);
+        let listen = ["--mode", "socket", "-i", "127.0.0.1", "-p", "0", "-P", "0"];
+        let server = ["--set", "sync.nats=nats://localhost:4222"];
+        let daemon = world.between.run(|| Daemon::start(&[&listen[..], &server].concat()));
+        daemon.await_log_line("connected to nats://localhost:4222");
+        assert!(daemon.log().contains("sandbox: files by Landlock"), "{}", daemon.log());
     });
 }
 

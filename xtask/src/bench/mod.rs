@@ -8,6 +8,7 @@ mod http;
 mod lists;
 mod livesync;
 mod load;
+mod nats;
 mod report;
 mod snapshot;
 mod store;
@@ -43,6 +44,8 @@ enum Benchmark {
     Snapshot(snapshot::Arguments),
     /// A node that takes over the state of another one: seconds, bytes, and whether both have the same
     Join(snapshot::Arguments),
+    /// Two sites whose server of NATS is killed and comes back: seconds until all know everything, and memory
+    Nats(nats::Arguments),
     /// The XDP program: nanoseconds of a packet, connects per second, honest clients in a flood
     Xdp(xdp::Arguments),
     /// AF_XDP beside sockets and aquatic_udp over a virtual cable: answers, CPU time, loss, latency
@@ -60,6 +63,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         Benchmark::Store(arguments) => store::run(workspace, arguments),
         Benchmark::Snapshot(arguments) => snapshot::run(workspace, arguments),
         Benchmark::Join(arguments) => snapshot::join(workspace, arguments),
+        Benchmark::Nats(arguments) => nats::run(workspace, arguments),
         Benchmark::Xdp(arguments) => xdp::run(workspace, arguments),
         Benchmark::Xsk(arguments) => xsk::run(workspace, arguments),
     }

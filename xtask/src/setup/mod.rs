@@ -62,6 +62,14 @@ pub(crate) fn for_tests(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Installs what sites of a cluster speak through.
+pub(crate) fn for_tests_between_sites() -> Result<()> {
+    if let Presence::Missing(reason) = debian::install_packages(&["nats-server"])? {
+        eprintln!("setup: {reason}");
+    }
+    Ok(())
+}
+
 /// Installs the other trackers and the load generator; without one of them, the comparison goes without it.
 pub(crate) fn for_bench(workspace: &Workspace) -> Result<BenchTools> {
     let tools = BenchTools::in_workspace(workspace);
