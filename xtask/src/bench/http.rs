@@ -15,7 +15,9 @@ use std::time::Instant;
 /// The load, in wrk's language.
 const SCRIPT: &str = include_str!("http.lua");
 /// Torrents that the script announces.
-const TORRENTS: u32 = 10_000;
+const TORRENTS: u32 = 200;
+/// Before anything is measured: three times what it takes to announce every peer once.
+const WARM_UP_SECS: u32 = 2;
 /// Connections at a time.
 const CONNECTIONS: u32 = 64;
 /// Announces for a second of CPU time, beside opentracker, one connection each.
@@ -119,18 +121,20 @@ impl Load {
         let cores = &self.cores[..case.cores];
         let over = Over::Http { workers: case.cores as u16 };
         let tracker = stable.start_on(contender, cores, over)?;
-        // The peers of the torrents, before anything is measured.
-        self.wrk(&tracker, case, 1)?;
+        // Every peer of every torrent, before anything is measured.
+        self.wrk(&tracker, case, WARM_UP_SECS)?;
         let (before, begun) = (CpuTime::read(tracker.child.id(), self.cores[0])?, Instant::now());
-        let announces_per_sec = self.wrk(&tracker, case, self.seconds)?;
+        let wrk = self.wrk(&tracker, case, self.seconds)?;
+        wrk.check(contender, case)?;
+        let announces_per_sec = wrk.requests_per_sec;
         let elapsed_secs = begun.elapsed().as_secs_f64();
         let after = CpuTime::read(tracker.child.id(), self.cores[0])?;
         let cpu_share = (after.process_secs - before.process_secs) / elapsed_secs;
         Ok(Sample { announces_per_sec, announces_per_cpu_sec: announces_per_sec / cpu_share })
     }
 
-    /// Runs wrk, and returns the requests per second of which it got an answer.
-    fn wrk(&self, tracker: &RunningTracker, case: &Case, seconds: u32) -> Result<f64> {
+    /// Runs wrk; what it reports.
+    fn wrk(&self, tracker: &RunningTracker, case: &Case, seconds: u32) -> Result<WrkReport> {
         // Alone on the second core beside a tracker on the first; on both beside one on both.
         let cores = if case.cores == 1 { &self.cores[1..] } else { &self.cores[..] };
         let list: Vec<String> = cores.iter().map(ToString::to_string).collect();
@@ -144,23 +148,59 @@ impl Load {
         if !output.status.success() {
             bail!("wrk ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
         }
-        requests_per_sec(&text)
+        WrkReport::parse(&text)
     }
 }
 
-/// What wrk reports, unless some announces were not answered. Where the tracker closes a connection behind an answer without
-/// saying so in it, as opentracker does, wrk counts an error of reading: the answer was there.
-fn requests_per_sec(report: &str) -> Result<f64> {
-    let errors = report.lines().find_map(|line| line.trim().strip_prefix("Socket errors: "));
-    let is_unanswered = |part: &str| !part.starts_with("read ") && !part.ends_with(" 0");
-    if report.contains("Non-2xx or 3xx responses")
-        || errors.is_some_and(|errors| errors.split(", ").any(is_unanswered))
-    {
-        bail!("not every announce was answered:\n{report}");
+/// What wrk reports of one run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct WrkReport {
+    /// Whole answers.
+    requests: u64,
+    requests_per_sec: f64,
+    /// Ends of connections that wrk did not expect. Where the tracker closes a connection behind an answer without saying so in
+    /// it, as opentracker does, there is one for each answer.
+    read_errors: u64,
+}
+
+impl WrkReport {
+    /// Reads a report, unless it says that some announces failed in a way that no tracker may let them fail.
+    fn parse(report: &str) -> Result<Self> {
+        let errors = report.lines().find_map(|line| line.trim().strip_prefix("Socket errors: "));
+        let mut read_errors = 0;
+        let mut others = false;
+        for part in errors.iter().flat_map(|errors| errors.split(", ")) {
+            match part.strip_prefix("read ") {
+                Some(number) => read_errors = number.parse()?,
+                None => others |= !part.ends_with(" 0"),
+            }
+        }
+        if others || report.contains("Non-2xx or 3xx responses") {
+            bail!("not every announce was answered:\n{report}");
+        }
+        let rate = report.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse().ok());
+        let requests =
+            report.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
+        let (Some(requests), Some(requests_per_sec)) = (requests, rate) else {
+            bail!("wrk reports no rate:\n{report}");
+        };
+        Ok(Self { requests, requests_per_sec, read_errors })
     }
-    let line = report.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
-    line.and_then(|figure| figure.trim().parse().ok())
-        .with_context(|| format!("wrk reports no rate:\n{report}"))
+
+    /// Fails where connections ended that had no answer: of a tracker that announces the end of each none may, of opentracker no
+    /// more than it has answered, and those that were under way when wrk began and ended.
+    fn check(&self, contender: Contender, case: &Case) -> Result<()> {
+        let closes_unsaid = contender == Contender::Opentracker && !case.keep_alive;
+        let most = if closes_unsaid { self.requests + u64::from(CONNECTIONS) } else { 0 };
+        if self.read_errors > most {
+            bail!(
+                "{} connections ended without an answer on them, of {} requests",
+                self.read_errors,
+                self.requests
+            );
+        }
+        Ok(())
+    }
 }
 
 fn report(contenders: &[Contender], samples: &[[Vec<Sample>; 2]]) -> String {
@@ -202,18 +242,39 @@ fn ratio([ours, theirs]: &[Vec<Sample>; 2], value: fn(&Sample) -> f64) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::{Contender, Sample, report, requests_per_sec};
+    use super::{CASES, Contender, Sample, WrkReport, report};
+
+    const GOOD: &str =
+        "Running 4s test\n  2 threads\n  49382 requests in 4.00s, 1.0MB read\nRequests/sec:  12345.67\n";
+
+    fn with_errors(errors: &str) -> anyhow::Result<WrkReport> {
+        WrkReport::parse(&GOOD.replace("Requests/sec", &format!("  Socket errors: {errors}\nRequests/sec")))
+    }
 
     #[test]
     fn a_report_of_wrk_with_errors_is_no_measurement() {
-        let good = "Running 4s test\n  2 threads\nRequests/sec:  12345.67\nTransfer/sec:      1.0MB\n";
-        assert_eq!(requests_per_sec(good).unwrap(), 12345.67);
-        let with_errors = |errors: &str| requests_per_sec(&format!("  Socket errors: {errors}\n{good}"));
-        assert!(with_errors("connect 0, read 7, write 0, timeout 0").is_ok());
+        let expected = WrkReport { requests: 49382, requests_per_sec: 12345.67, read_errors: 0 };
+        assert_eq!(WrkReport::parse(GOOD).unwrap(), expected);
+        assert_eq!(with_errors("connect 0, read 7, write 0, timeout 0").unwrap().read_errors, 7);
         assert!(with_errors("connect 0, read 7, write 0, timeout 1").is_err());
         assert!(with_errors("connect 2, read 0, write 0, timeout 0").is_err());
-        assert!(requests_per_sec(&format!("  Non-2xx or 3xx responses: 1\n{good}")).is_err());
-        assert!(requests_per_sec("Running").is_err());
+        assert!(WrkReport::parse(&format!("  Non-2xx or 3xx responses: 1\n{GOOD}")).is_err());
+        assert!(WrkReport::parse("Running").is_err());
+    }
+
+    #[test]
+    fn a_connection_that_ends_without_an_answer_is_told_from_one_that_ends_behind_it() {
+        let [one_each, _, keep_alive] = &CASES;
+        let check = |reads: u64, contender, case| {
+            with_errors(&format!("connect 0, read {reads}, write 0, timeout 0"))
+                .unwrap()
+                .check(contender, case)
+        };
+        assert!(check(0, Contender::OpentrackerXdp, one_each).is_ok());
+        assert!(check(1, Contender::OpentrackerXdp, one_each).is_err());
+        assert!(check(1, Contender::OpentrackerXdp, keep_alive).is_err());
+        assert!(check(49382, Contender::Opentracker, one_each).is_ok());
+        assert!(check(49500, Contender::Opentracker, one_each).is_err());
     }
 
     #[test]
