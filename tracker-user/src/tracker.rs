@@ -260,7 +260,7 @@ impl Tracker {
     /// Takes in what another node has heard, unless this one has later word of that peer. Nobody is told of it.
     pub fn take_in(&self, event: &PeerEvent, now: Now, random: &mut fastrand::Rng) -> TakenIn {
         let PeerEvent { info_hash, peer, standing, completed, heard_secs } = *event;
-        let takes = self.allows(peer.ip()) && self.takes_peers_of(peer.ip());
+        let takes = self.access.load().takes_word_of(peer.ip());
         let is_served = takes && self.torrents.load().permits(&info_hash);
         if !is_served || peer.port() == 0 {
             return TakenIn::NotServed;

@@ -77,6 +77,12 @@ impl AccessList {
         let is_refused = self.refuses_bogons && bogons::is_bogon(address) || self.refused.contain(address);
         !is_refused
     }
+
+    /// Whether a peer of which somebody else tells, a snapshot or another node, may be handed out: its address is served and
+    /// none that is refused.
+    pub fn takes_word_of(&self, address: IpAddr) -> bool {
+        self.allows(address) && self.takes_peers_of(address)
+    }
 }
 
 /// Networks of both families.

@@ -35,7 +35,7 @@ pub struct Restored {
     pub contents: Contents,
     /// Peers that were taken back.
     pub peers: u64,
-    /// Peers that have timed out by now, or whose torrents are not served.
+    /// Peers that have timed out by now, or whose torrents or addresses are not served.
     pub peers_left_out: u64,
     /// Rows of torrents of which nothing was taken back.
     pub rows_left_out: u64,
@@ -153,7 +153,7 @@ fn restore_blocks(
 }
 
 impl Terms {
-    /// Those peers that have not timed out, and whose addresses are not refused.
+    /// Those peers that have not timed out, and whose addresses are neither denied nor refused.
     fn wanted<'a, const N: usize>(
         &self,
         peers: &'a [DumpedPeer<N>],
@@ -162,7 +162,7 @@ impl Terms {
     ) -> &'a [DumpedPeer<N>] {
         let is_wanted = |peer: &&DumpedPeer<N>| {
             let is_young = self.now_secs.saturating_sub(peer.heard_secs) < self.timeouts.peer_secs;
-            is_young && address_of(&peer.entry).is_none_or(|address| access.takes_peers_of(address))
+            is_young && address_of(&peer.entry).is_none_or(|address| access.takes_word_of(address))
         };
         if peers.iter().all(|peer| is_wanted(&peer)) {
             return peers;

@@ -185,6 +185,17 @@ fn peers_whose_addresses_are_refused_now_are_left_out() {
 }
 
 #[test]
+fn peers_whose_addresses_are_denied_now_are_left_out() {
+    let (file, tracker) = (TestFile::new("denied"), announced(60, 1000));
+    fs::write(&file.0, bytes_of(&tracker, 1500)).unwrap();
+    let other = empty();
+    other.set_access(AccessList::denying(&["10.0.0.0/8".parse().unwrap()]));
+    let loaded = load(&file.0, &other, TIMEOUTS, here(1600)).unwrap();
+    let Loaded::Restored { restored, .. } = loaded else { panic!("{loaded:?}") };
+    assert_eq!((restored.peers, restored.peers_left_out, other.store().totals().peers), (30, 60, 30));
+}
+
+#[test]
 fn where_the_clock_was_set_back_no_time_has_passed() {
     let file = TestFile::new("set-back");
     fs::write(&file.0, bytes_of(&announced(60, 1000), 1500)).unwrap();
