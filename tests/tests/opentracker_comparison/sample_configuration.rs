@@ -1,6 +1,7 @@
 //! A configuration of opentracker with every keyword that it has is taken as it is.
 
 use std::fs::{Permissions, set_permissions};
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use tracker_tests::daemon::Daemon;
@@ -14,7 +15,9 @@ access.stats_path stats
 access.proxy 192.0.2.24/32
 access.fifo_add adder.fifo
 access.fifo_delete deleter.fifo
-# One node of a cluster.
+# Other nodes of a cluster.
+livesync.cluster.node_ip 192.0.2.1
+livesync.cluster.node_ip 192.0.2.2
 batchsync.cluster.admin_ip 192.0.2.1
 tracker.user nobody
 tracker.redirect_url https://tracker.example/
@@ -34,7 +37,7 @@ fn configuration(directory: &TemporaryDirectory, listen: &str, list: &str) -> St
 #[test]
 fn every_keyword_of_opentracker_is_accepted() {
     let directory = TemporaryDirectory::new();
-    let listen = "listen.udp.workers 4\nlisten.tcp_udp 0.0.0.0\nlisten.tcp_udp 192.0.2.1:80\nlisten.tcp 10.0.0.5\n\
+    let listen = "livesync.cluster.listen 192.0.2.1:9696\nlisten.udp.workers 4\nlisten.tcp_udp 0.0.0.0\nlisten.tcp_udp 192.0.2.1:80\nlisten.tcp 10.0.0.5\n\
                   listen.udp 192.0.2.1:6970\nlisten.tcp_udp [2001:db8::1]:80\n";
     for list in ["whitelist", "blacklist"] {
         let path = configuration(&directory, listen, list);
@@ -54,7 +57,12 @@ fn a_tracker_starts_with_every_keyword_of_opentracker() {
         return;
     }
     let directory = TemporaryDirectory::new();
-    let path = configuration(&directory, "listen.udp.workers 1\nlisten.tcp_udp 127.0.0.1:0\n", "whitelist");
+    // Of livesync as well a port that nobody has: its group is the host's.
+    let livesync = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let livesync = livesync.expect("loopback is there");
+    let listen =
+        format!("listen.udp.workers 1\nlisten.tcp_udp 127.0.0.1:0\nlivesync.cluster.listen {livesync}\n");
+    let path = configuration(&directory, &listen, "whitelist");
     for name in ["adder.fifo", "deleter.fifo"] {
         let fifo = directory.path().join(name);
         let made =
@@ -63,5 +71,6 @@ fn a_tracker_starts_with_every_keyword_of_opentracker() {
     }
     let mut command = Daemon::command_as_given(&["-f", &path, "--mode", "socket"]);
     let mut daemon = Daemon::start_command(&mut command);
+    assert!(daemon.log().contains("believing datagrams from 192.0.2.1/32, 192.0.2.2/32"), "{}", daemon.log());
     assert!(daemon.terminate().success());
 }
