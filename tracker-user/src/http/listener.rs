@@ -111,11 +111,12 @@ fn watched(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
 
 async fn accept(listener: AsyncFd<TcpListener>, worker: Rc<Worker>) {
     let mut failing = false;
-    loop {
+    'turns: loop {
         let Ok(mut ready) = listener.readable().await else { return };
         for _ in 0..AT_A_TURN {
             match ready.try_io(|listener| listener.get_ref().accept()) {
-                Err(_none_waits) => break,
+                // Those that were accepted have their turn while the next is waited for.
+                Err(_none_waits) => continue 'turns,
                 Ok(Ok((stream, source))) => {
                     failing = false;
                     admit(&worker, stream, source);
