@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const TARGET_SECS: f64 = 1.0;
 /// What the daemon says of a list once it is in force.
 const IN_FORCE: &str = " in force: ";
+/// What it says once it hears signals.
+const READY: &str = " ready: ";
 /// Between two looks at the log.
 const PAUSE: Duration = Duration::from_micros(200);
 /// For how long a list may take.
@@ -50,12 +52,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         command.args(["-u", "root"]);
     }
     let mut child = PinnedChild::spawn(&command, core, &log, Output::ToLog)?;
-    await_lists(Some(&mut child), &log, 1)?;
+    await_said(Some(&mut child), &log, READY, 1)?;
     let mut secs = Vec::new();
     for round in 0..arguments.rounds as usize {
         let begun = Instant::now();
         kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGHUP)?;
-        await_lists(Some(&mut child), &log, round + 2)?;
+        await_said(Some(&mut child), &log, IN_FORCE, round + 2)?;
         secs.push(begun.elapsed().as_secs_f64());
     }
     let spread = Spread::of(secs);
@@ -78,19 +80,24 @@ pub(super) fn lines(count: u32) -> String {
 }
 
 /// Waits until so many lists have come into force.
-pub(super) fn await_lists(mut child: Option<&mut PinnedChild>, log: &Path, count: usize) -> Result<()> {
+pub(super) fn await_lists(child: Option<&mut PinnedChild>, log: &Path, count: usize) -> Result<()> {
+    await_said(child, log, IN_FORCE, count)
+}
+
+/// Waits until the daemon has said something so many times.
+fn await_said(mut child: Option<&mut PinnedChild>, log: &Path, said: &str, count: usize) -> Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < LIMIT {
         if let Some(child) = &mut child {
             child.check_running()?;
         }
         let written = fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))?;
-        if written.matches(IN_FORCE).count() >= count {
+        if written.matches(said).count() >= count {
             return Ok(());
         }
         thread::sleep(PAUSE);
     }
-    bail!("no list came into force within {} s; see {}", LIMIT.as_secs(), log.display())
+    bail!("the daemon did not say{said}within {} s; see {}", LIMIT.as_secs(), log.display())
 }
 
 #[cfg(test)]
