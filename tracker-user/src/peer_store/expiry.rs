@@ -4,8 +4,8 @@
 use super::PeerStore;
 use super::moment::Moment;
 use super::shard::Shard;
-use super::slot::Peers;
-use super::tables::Tables;
+use super::slot::{Peers, Slot};
+use super::tables::{Handle, Tables};
 use crate::clock::Now;
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
@@ -78,10 +78,12 @@ pub(super) enum Walk<'a> {
 
 impl Walk<'_> {
     /// The age in ticks from which on a peer goes.
-    fn peer_age(&self, moment: &Moment<'_>) -> u32 {
+    fn peer_age(&self, slot: &Slot, moment: &Moment<'_>) -> u32 {
         match self {
             Self::TimedOut(_) => moment.ticks.life(),
             Self::Peers { age } => *age,
+            // Step by step, however many there are: what is over then has nobody left.
+            Self::Torrents { last_announce_secs } if slot.last_announce_secs <= *last_announce_secs => 0,
             Self::Torrents { .. } => u32::MAX,
         }
     }
@@ -110,13 +112,16 @@ impl Shard {
             };
             let (v4, v6) = self.segments(position);
             (place.v4, place.v6) = (place.v4.min(v4), place.v6.min(v6));
-            let age = walk.peer_age(moment);
+            let age = walk.peer_age(self.slots.get(position), moment);
             if place.v6 > 0 {
                 place.v6 -= 1;
-                left = left.saturating_sub(self.remove_aged_v6(position, place.v6, age, moment));
+                let looked_at = self.remove_aged_v6(position, place.v6, age, moment);
+                // A bucket in which nobody is costs as much as one.
+                left = left.saturating_sub(looked_at.max(1));
             } else if place.v4 > 0 {
                 place.v4 -= 1;
-                left = left.saturating_sub(self.remove_aged_v4(position, place.v4, age, moment));
+                let looked_at = self.remove_aged_v4(position, place.v4, age, moment);
+                left = left.saturating_sub(looked_at.max(1));
             } else {
                 if self.is_over(position, walk, now_secs) {
                     self.remove(position, moment);
@@ -142,11 +147,11 @@ impl Shard {
         }
     }
 
-    /// In how many runs a torrent's peers are: those of IPv4, those of IPv6.
+    /// In how many runs a torrent's peers are: those of IPv4, those of IPv6. What an outgrown torrent does not have is in none.
     pub(super) fn segments(&self, position: usize) -> (usize, usize) {
         match self.slots.get(position).peers {
             Peers::Inline(_) => (1, 0),
-            Peers::Outgrown { v4, v6 } => (self.v4.view(v4).segments(), self.v6.view(v6).segments()),
+            Peers::Outgrown { v4, v6 } => (self.v4.segments(v4), self.v6.segments(v6)),
         }
     }
 
@@ -179,13 +184,10 @@ impl Shard {
 
 fn remove_aged<const N: usize>(
     tables: &mut Tables<N>,
-    handle: super::tables::Handle,
+    handle: Handle,
     (segment, age): (usize, u32),
     moment: &Moment<'_>,
 ) -> usize {
-    if handle == super::tables::Handle::NONE {
-        return 0;
-    }
     tables.with_run(handle, segment, |run| {
         let looked_at = run.bounds.len;
         moment.remove_aged(run, age);

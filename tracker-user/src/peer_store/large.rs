@@ -15,7 +15,7 @@ use tracker_common::siphash::{Key, siphash24};
 const SPLIT_ABOVE: usize = 64;
 /// Peers per bucket below which there is a bucket less.
 const JOIN_BELOW: usize = 32;
-/// Growing adds room for this many peers.
+/// Growing adds room for this many peers, or an eighth of those that are there.
 const GROWTH: usize = 8;
 
 /// Where a peer stands: the number of its bucket and the position there.
@@ -182,8 +182,10 @@ impl<const N: usize> Large<N> {
         let segment = self.bucket_of(&entry);
         let bucket = &mut self.buckets[segment];
         if bucket.len as usize == bucket.room() {
-            self.bucket_bytes += GROWTH * (N + 1);
-            bucket.resize(bucket.room() + GROWTH);
+            // A bucket may have hundreds, where a source has as many ports: it is not copied for every eight of them.
+            let growth = GROWTH.max(bucket.room() / 8);
+            self.bucket_bytes += growth * (N + 1);
+            bucket.resize(bucket.room() + growth);
         }
         self.with_run(segment, |run| run.insert(entry, is_seeder, stamp));
     }
@@ -210,6 +212,9 @@ impl<const N: usize> Large<N> {
         let half = self.buckets.len().next_power_of_two();
         let split = if half == self.buckets.len() { 0 } else { self.buckets.len() - half / 2 };
         self.with_run(split, |run| moment.expire(run));
+        if self.bounds.len <= self.buckets.len() * SPLIT_ABOVE {
+            return;
+        }
         let taken = mem::take(&mut self.buckets[split]);
         self.bucket_bytes -= taken.bytes.len();
         self.peers.change(split, taken.len, 0);

@@ -24,7 +24,7 @@ pub struct Limits {
     pub max_torrents: u64,
     /// Torrents in which one source has peers.
     pub torrents_per_source: u32,
-    /// Peers that one source has in one torrent.
+    /// Peers that one source has in one torrent. With [`Limits::torrents_per_source`], 0 means 1,024.
     pub ports_per_source: u16,
 }
 

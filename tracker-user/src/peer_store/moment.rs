@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::large::BucketedBy;
-use super::peer::Entry;
+use super::peer::{Entry, source_number};
 use super::run::{Run, RunMut};
 use super::source_counts::SourceCounts;
 use super::stamp::{Stamp, Ticks, Window};
@@ -48,10 +48,16 @@ impl Moment<'_> {
 
     /// Removes from a run who has not been heard of for so many ticks.
     pub(super) fn remove_aged<const N: usize>(&self, run: &mut RunMut<'_, N>, age: u32) {
-        run.remove_where(
-            |stamp| self.window.age(stamp, self.now_tick) >= age,
-            |entry, left| self.left(entry, left),
-        );
+        let is_over = |stamp| self.window.age(stamp, self.now_tick) >= age;
+        if self.sources.is_none() {
+            return run.remove_where(is_over, |_| {});
+        }
+        let mut gone = Vec::new();
+        run.remove_where(is_over, |entry| gone.push(*entry));
+        one_of_each_source(&mut gone);
+        for entry in gone {
+            self.left(&entry, run.as_run());
+        }
     }
 
     /// Notes that a peer has left a run in which `left` are left.
@@ -66,12 +72,11 @@ impl Moment<'_> {
     /// Notes that all peers leave a torrent.
     pub(super) fn all_left<const N: usize>(&self, view: View<'_, N>) {
         let Some(sources) = self.sources else { return };
-        for run in (0..view.segments()).map(|segment| view.run(segment)) {
-            for (position, entry) in run.entries.iter().enumerate() {
-                let before = Run { entries: &run.entries[..position], ..run };
-                if before.of_source(entry) == 0 {
-                    sources.leave(entry);
-                }
+        for segment in 0..view.segments() {
+            let mut gone = view.run(segment).entries.to_vec();
+            one_of_each_source(&mut gone);
+            for entry in gone {
+                sources.leave(&entry);
             }
         }
     }
@@ -95,4 +100,10 @@ impl Moment<'_> {
             sources.enter(entry);
         }
     }
+}
+
+/// Leaves one peer of each source. Somebody may have a thousand in a run: each must not be looked for among all others.
+fn one_of_each_source<const N: usize>(entries: &mut Vec<Entry<N>>) {
+    entries.sort_unstable_by_key(source_number);
+    entries.dedup_by_key(|entry| source_number(entry));
 }

@@ -9,6 +9,10 @@ use super::source_counts::SourceCounts;
 use super::stamp::{Ticks, Window};
 use tracker_common::siphash::Key;
 
+/// Ports of one source in one torrent where its torrents are bounded and its ports are not: more than share an address
+/// behind a translator, few enough to be searched in less than a microsecond. All of them are in one bucket.
+const PORTS_WHERE_TORRENTS_ARE_BOUNDED: usize = 1024;
+
 /// The rules of a store.
 #[derive(Debug)]
 pub(super) struct Rules {
@@ -33,8 +37,17 @@ impl Rules {
             budget: Budget::new(limits),
             hashing: (key, by),
             sources,
-            ports_per_source: usize::from(limits.ports_per_source),
+            ports_per_source: match usize::from(limits.ports_per_source) {
+                0 if counts_sources => PORTS_WHERE_TORRENTS_ARE_BOUNDED,
+                ports => ports,
+            },
         }
+    }
+
+    /// Whether no source is counted anywhere.
+    #[cfg(test)]
+    pub(super) fn counts_no_source(&self) -> bool {
+        self.sources.as_ref().is_none_or(SourceCounts::is_empty)
     }
 
     /// A moment in a shard.

@@ -131,17 +131,13 @@ impl<const N: usize> RunMut<'_, N> {
         self.bounds.len = last;
     }
 
-    /// Removes every peer for which `is_over` holds; `gone` hears of each, with the run as it is without it.
-    pub(super) fn remove_where(
-        &mut self,
-        is_over: impl Fn(Stamp) -> bool,
-        mut gone: impl FnMut(&Entry<N>, Run<'_, N>),
-    ) {
+    /// Removes every peer for which `is_over` holds; `gone` hears of each.
+    pub(super) fn remove_where(&mut self, is_over: impl Fn(Stamp) -> bool, mut gone: impl FnMut(&Entry<N>)) {
         for position in (0..self.bounds.len).rev() {
             if is_over(self.stamp(position)) {
                 let entry = self.entries[position];
                 self.remove(position);
-                gone(&entry, self.as_run());
+                gone(&entry);
             }
         }
     }
@@ -220,13 +216,9 @@ mod tests {
             run.insert(peer(number), number % 3 == 0, Stamp::from_byte(number));
         }
         let mut gone = Vec::new();
-        run.remove_where(
-            |stamp| stamp.byte() % 2 == 1,
-            |entry, left| gone.push((*entry, left.entries.len())),
-        );
-        gone.sort_unstable_by_key(|(entry, _)| *entry);
-        let entries: Vec<_> = gone.iter().map(|(entry, _)| *entry).collect();
-        assert_eq!(entries, [1, 3, 5, 7, 9].map(peer));
+        run.remove_where(|stamp| stamp.byte() % 2 == 1, |entry| gone.push(*entry));
+        gone.sort_unstable();
+        assert_eq!(gone, [1, 3, 5, 7, 9].map(peer));
         assert_eq!(run.bounds, Bounds { len: 5, leechers: 3 });
         let mut left: Vec<_> = run.as_run().entries.to_vec();
         left.sort_unstable();

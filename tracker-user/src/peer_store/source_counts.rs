@@ -43,6 +43,12 @@ impl SourceCounts {
         self.change(entry, |count| if count == u16::MAX { None } else { count.checked_sub(1) });
     }
 
+    /// Whether nobody has peers in any torrent.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.iter().all(|place| place.load(Ordering::Relaxed) == 0)
+    }
+
     fn change<const N: usize>(&self, entry: &Entry<N>, change: impl Fn(u16) -> Option<u16>) {
         for place in self.places_of(entry) {
             // Nothing to do where the place stays as it is.

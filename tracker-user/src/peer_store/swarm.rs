@@ -10,6 +10,7 @@ use super::shard::{HasTables, Shard};
 use super::slot::{INLINE, Inline, Peers};
 use super::stamp::Stamp;
 use super::tables::Handle;
+use super::view::View;
 use super::{Standing, SwarmCounts, Taken, Update};
 use crate::info_hash::InfoHash;
 use std::net::SocketAddr;
@@ -170,13 +171,14 @@ impl Shard {
     /// Whether a new peer may be added, and with it its torrent where that is new. Its room is taken then.
     fn admit(&self, known: Option<usize>, announcer: &Announcer, moment: &Moment<'_>) -> Storing {
         let slot = known.map(|position| self.slots.get(position));
-        let has_its_share =
-            match announcer {
-                Announcer::V4(entry, _) => moment
-                    .has_its_share(entry, slot.map_or(super::view::View::EMPTY, |slot| slot.v4(&self.v4))),
-                Announcer::V6(entry, _) => moment
-                    .has_its_share(entry, slot.map_or(super::view::View::EMPTY, |slot| slot.v6(&self.v6))),
-            };
+        let has_its_share = match announcer {
+            Announcer::V4(entry, _) => {
+                moment.has_its_share(entry, slot.map_or(View::EMPTY, |slot| slot.v4(&self.v4)))
+            }
+            Announcer::V6(entry, _) => {
+                moment.has_its_share(entry, slot.map_or(View::EMPTY, |slot| slot.v6(&self.v6)))
+            }
+        };
         if has_its_share {
             return Storing::SourceHasItsShare;
         }
@@ -259,7 +261,6 @@ impl Shard {
             None => {
                 self.outgrow(position);
                 let handle = self.slots.get(position).handle::<N>();
-                moment.joins(&entry, self.tables().view(handle).run_of(&entry));
                 let is_seeder = word.standing == Standing::Seeder;
                 let peer = (entry, is_seeder, moment.stamp(word.completed));
                 let (handle, moved) = self.tables().insert((handle, position as u32), peer, moment);
@@ -290,10 +291,12 @@ impl Shard {
         self.slots.get_mut(position).set_handle::<N>(handle);
         self.relocate::<N>(moved);
         let slot = self.slots.get(position);
+        // Few may still be in buckets, where room was made for an announce: until they are in one block again, they stay there.
         if let Peers::Outgrown { v4, v6: Handle::NONE } = slot.peers
-            && self.v4.view(v4).bounds().len <= INLINE_AGAIN
+            && let View::One(run) = self.v4.view(v4)
+            && run.entries.len() <= INLINE_AGAIN
         {
-            let inline = Inline::of(self.v4.view(v4).run(0));
+            let inline = Inline::of(run);
             self.slots.get_mut(position).peers = Peers::Inline(inline);
             let moved = self.v4.remove(v4);
             self.relocate::<PEER_V4_LEN>(moved);

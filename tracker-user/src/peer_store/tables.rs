@@ -109,6 +109,11 @@ impl<const N: usize> Tables<N> {
         }
     }
 
+    /// In how many runs the peers are that a handle leads to.
+    pub(super) fn segments(&self, handle: Handle) -> usize {
+        if handle == Handle::NONE { 0 } else { self.view(handle).segments() }
+    }
+
     /// Changes the peers of one run.
     pub(super) fn with_run<R>(
         &mut self,
@@ -140,6 +145,8 @@ impl<const N: usize> Tables<N> {
     ) -> Placed {
         let placed = self.with_room_for_one(handle, owner, moment);
         let handle = placed.0;
+        // Now that whoever had timed out is gone: among them may have been the source's last.
+        moment.joins(&entry, self.view(handle).run_of(&entry));
         if handle.is_large() {
             self.with_large(handle.number(), |large| {
                 large.insert(entry, is_seeder, stamp);
@@ -206,7 +213,11 @@ impl<const N: usize> Tables<N> {
         }
         // What has timed out goes first: a walk that has this block behind it would miss who moves to another bucket.
         self.with_run(handle, 0, |run| moment.expire(run));
-        let large = Large::of(owner, self.view(handle).run(0), moment.hashing);
+        let run = self.view(handle).run(0);
+        if run.entries.len() < usize::from(ROOMS[size]) {
+            return (handle, None);
+        }
+        let large = Large::of(owner, run, moment.hashing);
         self.large_memory += large.memory() + size_of::<Large<N>>();
         let moved = self.remove_block(handle);
         self.large.push(large);

@@ -2,8 +2,10 @@
 
 mod exact;
 mod fairness;
+mod late;
 mod limits;
 mod long;
+mod pressure;
 mod threads;
 
 use super::{
@@ -60,7 +62,7 @@ impl Naive {
         self.0.retain(|_, swarm| !swarm.peers.is_empty() || swarm.completed > 0);
     }
 
-    fn expire(&mut self, now_secs: u32) {
+    pub(super) fn expire(&mut self, now_secs: u32) {
         for swarm in self.0.values_mut() {
             swarm.peers.retain(|_, peer| now_secs - peer.heard_secs < TIMEOUTS.peer_secs);
         }
@@ -89,6 +91,10 @@ impl Naive {
             seeders: all().map(|counts| u64::from(counts.seeders)).sum(),
             completed: all().map(|counts| u64::from(counts.completed)).sum(),
         }
+    }
+
+    fn completed(&self, update: &Update) -> u32 {
+        self.0.get(&update.info_hash).map_or(0, |swarm| swarm.completed)
     }
 
     fn age_secs(&self, update: &Update) -> Option<u32> {

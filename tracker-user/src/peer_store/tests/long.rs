@@ -26,7 +26,7 @@ fn peer(random: &mut fastrand::Rng, most: u32) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number)), port)
 }
 
-fn update(random: &mut fastrand::Rng, most: u32, now_secs: u32) -> Update {
+pub(super) fn update(random: &mut fastrand::Rng, most: u32, now_secs: u32) -> Update {
     let standing = match random.u32(0..10) {
         0..=1 => Standing::Stopped,
         2..=5 => Standing::Seeder,
