@@ -32,11 +32,11 @@ pub struct PeerEvent {
 
 impl PeerEvent {
     /// Whether other nodes need to hear of it, by what the store had to say: a stop always, a peer that is new or has
-    /// just completed, and one that was not heard of for longer than [`RENEW_BOUNDARY_SECS`].
+    /// just completed, and one that was not heard of for longer than [`RENEW_BOUNDARY_SECS`]; never of one that was not stored,
+    /// for it would be told of each time.
     pub fn is_news(&self, taken: &Taken) -> bool {
-        self.standing == Standing::Stopped
-            || taken.first_completion
-            || taken.renewed_after_secs.is_none_or(|secs| secs > RENEW_BOUNDARY_SECS)
+        let is_due = || taken.renewed_after_secs.is_none_or(|secs| secs > RENEW_BOUNDARY_SECS);
+        self.standing == Standing::Stopped || (taken.is_stored && (taken.first_completion || is_due()))
     }
 }
 
@@ -113,13 +113,14 @@ mod tests {
 
     #[test]
     fn a_peer_is_told_of_again_only_after_ten_minutes_or_once_it_completes_or_stops() {
-        let renewed = |secs| Taken { renewed_after_secs: secs, ..Taken::default() };
+        let renewed = |secs| Taken { renewed_after_secs: secs, is_stored: true, ..Taken::default() };
         let leecher = event(1, 1);
         assert!(leecher.is_news(&renewed(None)));
         assert!(!leecher.is_news(&renewed(Some(0))));
         assert!(!leecher.is_news(&renewed(Some(RENEW_BOUNDARY_SECS))));
         assert!(leecher.is_news(&renewed(Some(RENEW_BOUNDARY_SECS + 1))));
         assert!(leecher.is_news(&Taken { first_completion: true, ..renewed(Some(1)) }));
+        assert!(!leecher.is_news(&Taken { is_stored: false, ..renewed(None) }));
         let stopped = PeerEvent { standing: Standing::Stopped, ..leecher };
         assert!(stopped.is_news(&renewed(Some(1))));
     }

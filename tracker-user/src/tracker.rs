@@ -84,6 +84,8 @@ pub enum TakenIn {
     Stored,
     /// This node has later word of the peer.
     Older,
+    /// The store is full, or the peer's source has had its share.
+    NoRoom,
     /// Its torrent or its network is not served here, or the peer cannot be reached.
     NotServed,
 }
@@ -233,7 +235,7 @@ impl Tracker {
         if let Some(others) = self.others.get() {
             tell(others, &update, &taken);
         }
-        let Taken { counts, renewed_after_secs, first_completion } = taken;
+        let Taken { counts, renewed_after_secs, first_completion, .. } = taken;
         let Update { info_hash, peers_wanted, now_secs, .. } = update;
         // The last thing before the answer: nobody else learns of them.
         self.decoys.mix(&Asked { info_hash, peers_wanted, now_secs, known: counts.peers() }, random, peers);
@@ -276,8 +278,9 @@ impl Tracker {
             }
         }
         let update = Update { info_hash, peer, standing, completed, peers_wanted: 0, now_secs };
-        self.store.announce(&update, random, &mut PeersOut::new(&mut [], &mut []));
-        TakenIn::Stored
+        let taken = self.store.announce(&update, random, &mut PeersOut::new(&mut [], &mut []));
+        // Who stops needs no room.
+        if taken.is_stored || standing == Standing::Stopped { TakenIn::Stored } else { TakenIn::NoRoom }
     }
 
     /// The counts of a torrent, zeros where it is unknown or hidden.

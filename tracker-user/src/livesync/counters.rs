@@ -36,6 +36,8 @@ pub enum Received {
     Events,
     /// Events left out: their torrent or network is not served here, or the peer cannot be reached.
     EventsNotServed,
+    /// Events left out: the store is full, or the peer's source has had its share.
+    EventsNoRoom,
     /// Datagrams of this node itself.
     Own,
     /// Datagrams from outside `livesync.cluster.node_ip`.
@@ -52,10 +54,11 @@ pub enum Received {
 
 impl Received {
     /// Everything, in the order of the counters.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Datagrams,
         Self::Events,
         Self::EventsNotServed,
+        Self::EventsNoRoom,
         Self::Own,
         Self::NotOfCluster,
         Self::Malformed,
@@ -70,6 +73,7 @@ impl Received {
             Self::Datagrams => "received_datagrams",
             Self::Events => "received_events",
             Self::EventsNotServed => "received_events_not_served",
+            Self::EventsNoRoom => "received_events_no_room",
             Self::Own => "own",
             Self::NotOfCluster => "not_of_cluster",
             Self::Malformed => "malformed",

@@ -141,6 +141,7 @@ impl Receiver {
         for event in records.events(now.seconds()) {
             match self.tracker.take_in(&event, now, random) {
                 TakenIn::Stored | TakenIn::Older => count(Received::Events, 1),
+                TakenIn::NoRoom => count(Received::EventsNoRoom, 1),
                 TakenIn::NotServed => count(Received::EventsNotServed, 1),
             }
         }

@@ -33,6 +33,8 @@ pub enum Counted {
     ReceivedEvents,
     /// Events in them that were left out: their torrent or network is not served here, or the peer cannot be reached.
     ReceivedEventsNotServed,
+    /// Events in them that were left out: the store is full, or the peer's source has had its share.
+    ReceivedEventsNoRoom,
     /// Messages that had come before.
     Duplicates,
     /// Messages that came before others that were missing.
@@ -59,7 +61,7 @@ pub enum Counted {
 
 impl Counted {
     /// Everything, in the order of the counters.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Connected,
         Self::Connections,
         Self::FailedConnections,
@@ -74,6 +76,7 @@ impl Counted {
         Self::ReceivedMessages,
         Self::ReceivedEvents,
         Self::ReceivedEventsNotServed,
+        Self::ReceivedEventsNoRoom,
         Self::Duplicates,
         Self::Early,
         Self::Requests,
@@ -104,6 +107,7 @@ impl Counted {
             Self::ReceivedMessages => "received_messages",
             Self::ReceivedEvents => "received_events",
             Self::ReceivedEventsNotServed => "received_events_not_served",
+            Self::ReceivedEventsNoRoom => "received_events_no_room",
             Self::Duplicates => "duplicates",
             Self::Early => "early",
             Self::Requests => "requests",

@@ -284,6 +284,7 @@ impl Node {
         for event in records.events(now.seconds().saturating_sub(age_secs)) {
             match tracker.take_in(&event, now, random) {
                 TakenIn::Stored | TakenIn::Older => counters.add(Counted::ReceivedEvents, 1),
+                TakenIn::NoRoom => counters.add(Counted::ReceivedEventsNoRoom, 1),
                 TakenIn::NotServed => counters.add(Counted::ReceivedEventsNotServed, 1),
             }
         }

@@ -20,8 +20,10 @@ pub(super) enum Admission {
 pub(super) enum Scarce {
     /// Room for torrents.
     Torrents,
-    /// Room for peers, or memory.
+    /// Room for peers.
     Peers,
+    /// Memory.
+    Memory,
 }
 
 /// Memory that is left unused below the limit, for what one announce may allocate at once.
@@ -66,11 +68,8 @@ impl Budget {
 
     /// Takes room for torrents and peers, for all of them or for none.
     pub(super) fn admit(&self, torrents: u64, peers: u64) -> Admission {
-        if self.counts_memory()
-            && self.memory.load(Ordering::Relaxed) + HEADROOM.min(self.limits.max_memory_bytes / 16)
-                >= self.limits.max_memory_bytes
-        {
-            return Admission::Full(Scarce::Peers);
+        if !self.has_room(Scarce::Memory) {
+            return Admission::Full(Scarce::Memory);
         }
         if !self.counts() {
             return Admission::Granted;
@@ -83,6 +82,17 @@ impl Budget {
             return Admission::Full(Scarce::Peers);
         }
         Admission::Granted
+    }
+
+    /// Whether there is room for one more.
+    pub(super) fn has_room(&self, scarce: Scarce) -> bool {
+        let Limits { max_memory_bytes, max_peers, max_torrents, .. } = self.limits;
+        let (held, headroom, most) = match scarce {
+            Scarce::Torrents => (&self.torrents, 0, max_torrents),
+            Scarce::Peers => (&self.peers, 0, max_peers),
+            Scarce::Memory => (&self.memory, HEADROOM.min(max_memory_bytes / 16), max_memory_bytes),
+        };
+        most == 0 || held.load(Ordering::Relaxed) + headroom < most
     }
 
     /// Gives back the room of peers.
@@ -155,7 +165,7 @@ mod tests {
         budget.memory_changed(0, 1499);
         assert_eq!(budget.admit(1, 1), Admission::Granted);
         budget.memory_changed(1499, 1500);
-        assert_eq!(budget.admit(1, 1), Admission::Full(Scarce::Peers));
+        assert_eq!(budget.admit(1, 1), Admission::Full(Scarce::Memory));
         budget.memory_changed(1500, 100);
         assert_eq!(budget.admit(1, 1), Admission::Granted);
     }

@@ -1,8 +1,9 @@
 //! Making room in a full store: the stalest goes first, as far as a sample can tell.
 //!
-//! A round goes over all shards with an age that a small part of all peers (or torrents) has reached, known from a
-//! sample; whoever is as old goes. Each announce that finds no room takes a few steps of the round, until one has made
-//! room. Who takes them holds one shard's lock at a time, and none while waiting for the next.
+//! A round goes over all shards with a time after which all but a small part of all peers (or torrents) were heard of, known
+//! from a sample; whoever was not goes. Each announce that finds no room takes a few steps of the round, until there is room
+//! of the kind that it needs. Who takes them holds one shard's lock at a time, and none while waiting for the next. A round
+//! that finds nothing, or has become old, gives way to one with a new sample.
 
 use super::PeerStore;
 use super::budget::Scarce;
@@ -19,6 +20,8 @@ const STEP: usize = 256;
 const BUDGET: usize = 8192;
 /// Rounds that one announce begins at most: where two find nothing, others have been faster.
 const ROUNDS: usize = 2;
+/// Ticks after which a round is given up: others are the stalest by then.
+const ROUND_TICKS: u32 = 2;
 /// Torrents of each shard that are looked at to know how old the stalest are.
 const SAMPLE_PER_SHARD: usize = 4;
 /// One of so many is taken for the stalest.
@@ -29,98 +32,111 @@ const STALEST: usize = 64;
 pub(super) struct Eviction {
     peers: Mutex<Option<Round>>,
     torrents: Mutex<Option<Round>>,
+    memory: Mutex<Option<Round>>,
 }
 
 /// One round over all shards.
 #[derive(Clone, Copy, Debug)]
 struct Round {
     walk: Walk<'static>,
+    /// When it began.
+    tick: u32,
+    /// The shard that it is in.
     shard: usize,
+    /// Shards ahead, that one among them.
+    ahead: usize,
     place: Place,
 }
 
-impl Round {
-    /// A round that has looked at nothing yet.
-    const fn new(walk: Walk<'static>) -> Self {
-        Self { walk, shard: 0, place: Place::START }
-    }
-
-    const fn is_at_start(&self) -> bool {
-        self.shard == 0 && self.place.is_start()
-    }
-}
-
 impl PeerStore {
-    /// Removes some of the stalest peers or torrents; whether any were found.
+    /// Removes some of the stalest peers or torrents; whether there is room then.
     pub(super) fn make_room(&self, scarce: Scarce, now_secs: u32) -> bool {
-        let mut round = match scarce {
+        let mut kept = match scarce {
             Scarce::Peers => self.eviction.peers.lock(),
             Scarce::Torrents => self.eviction.torrents.lock(),
+            Scarce::Memory => self.eviction.memory.lock(),
         };
-        let (mut left, mut begun) = (BUDGET, 0);
-        while left > 0 {
-            let mut current = match round.take() {
-                Some(current) => current,
+        let (mut left, mut begun, mut has_removed) = (BUDGET, 0, false);
+        // Others may have made room meanwhile.
+        while !self.rules.budget.has_room(scarce) {
+            if left == 0 {
+                // What finds nothing for so long may go on to do so.
+                *kept = kept.take().filter(|_| has_removed);
+                return false;
+            }
+            let is_new = |round: &Round| self.rules.ticks.at(now_secs) <= round.tick + ROUND_TICKS;
+            let mut round = match kept.take().filter(is_new) {
+                Some(round) => round,
                 None if begun == ROUNDS => return false,
                 None => match self.begin_round(scarce, now_secs) {
-                    Some(new) => new,
+                    Some(round) => {
+                        begun += 1;
+                        round
+                    }
                     None => return false,
                 },
             };
-            begun += usize::from(current.is_at_start());
-            let (has_removed, looked_at) = self.step_of_round(&mut current, now_secs);
-            left = left.saturating_sub(looked_at);
-            if current.shard < self.shards.len() {
-                *round = Some(current);
-            }
-            if has_removed {
-                return true;
-            }
+            let step = self.step_of_round(&mut round, now_secs);
+            has_removed |= step.has_removed;
+            left = left.saturating_sub(step.looked_at);
+            *kept = Some(round).filter(|round| round.ahead > 0);
         }
-        false
+        true
     }
 
-    /// Takes one step, and returns whether anything was removed, and how much was looked at.
-    fn step_of_round(&self, round: &mut Round, now_secs: u32) -> (bool, usize) {
-        let (before, after, end) = self.with_shard(round.shard, now_secs, |shard, moment| {
+    /// Takes one step.
+    fn step_of_round(&self, round: &mut Round, now_secs: u32) -> Step {
+        let (before, after, end) = self.walk_in_shard(round.shard, now_secs, |shard, moment| {
             let before = shard.totals();
             let end = shard.walk(round.place, STEP, round.walk, (moment, now_secs));
             (before, shard.totals(), end)
         });
         match end {
             StepEnd::More(place) => round.place = place,
-            StepEnd::Done => (round.shard, round.place) = (round.shard + 1, Place::START),
+            StepEnd::Done => {
+                round.shard = (round.shard + 1) % self.shards.len();
+                (round.ahead, round.place) = (round.ahead - 1, Place::START);
+            }
         }
         let budget = &self.rules.budget;
         budget.evicted_peers.fetch_add(before.peers - after.peers, Ordering::Relaxed);
         budget.evicted_torrents.fetch_add(before.torrents - after.torrents, Ordering::Relaxed);
-        (before != after, STEP.min((before.torrents + before.peers) as usize))
+        let looked_at = STEP.min((before.torrents + before.peers) as usize);
+        Step { has_removed: before != after, looked_at }
     }
 
-    /// A round with the age of the stalest; `None` in an empty store.
+    /// A round for what is as stale as the stalest; `None` in an empty store.
     fn begin_round(&self, scarce: Scarce, now_secs: u32) -> Option<Round> {
         let walk = match scarce {
-            Scarce::Peers => Walk::Peers { age: self.age_of_stalest_peers(now_secs)? },
+            Scarce::Peers | Scarce::Memory => {
+                let completed_too = scarce == Scarce::Memory;
+                Walk::Peers { heard_tick: self.tick_of_stalest(now_secs, completed_too)?, completed_too }
+            }
             Scarce::Torrents => {
                 let mut seconds = Vec::new();
                 self.sample(now_secs, |_, slot, _| seconds.push(slot.last_announce_secs));
-                let rank = seconds.len().checked_sub(1)? / STALEST;
-                Walk::Torrents { last_announce_secs: *seconds.select_nth_unstable(rank).1 }
+                Walk::Torrents { last_announce_secs: stalest(&mut seconds)? }
             }
         };
-        Some(Round::new(walk))
+        // Anywhere, so that no shard is looked at more often than others where rounds are given up.
+        let shard = fastrand::usize(0..self.shards.len());
+        let tick = self.rules.ticks.at(now_secs);
+        Some(Round { walk, tick, shard, ahead: self.shards.len(), place: Place::START })
     }
 
-    /// The age in ticks that one in [`STALEST`] peers has reached.
-    fn age_of_stalest_peers(&self, now_secs: u32) -> Option<u32> {
-        let mut ages = Vec::new();
+    /// The tick up to which one in [`STALEST`] peers was heard of; a torrent without peers counts as one peer where
+    /// `completed_too`.
+    fn tick_of_stalest(&self, now_secs: u32, completed_too: bool) -> Option<u32> {
+        let mut ticks = Vec::new();
         self.sample(now_secs, |shard, slot, moment| {
             let (v4, v6) = (slot.v4(&shard.v4).run(0), slot.v6(&shard.v6).run(0));
+            if completed_too && v4.entries.is_empty() && v6.entries.is_empty() {
+                ticks.push(moment.ticks.at(slot.last_announce_secs));
+            }
             let stamps = v4.peers().map(|peer| peer.2).chain(v6.peers().map(|peer| peer.2));
-            ages.extend(stamps.map(|stamp| moment.window.age(stamp, moment.now_tick)));
+            ticks.extend(stamps.map(|stamp| moment.window.tick(stamp)));
         });
-        let last = ages.len().checked_sub(1)?;
-        Some(*ages.select_nth_unstable(last - last / STALEST).1)
+        stalest(&mut ticks)
     }
 
     /// Shows some torrents of all shards, or all torrents where there are few.
@@ -137,4 +153,18 @@ impl PeerStore {
             });
         }
     }
+}
+
+/// What a step of a round has done.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    has_removed: bool,
+    /// Peers and torrents.
+    looked_at: usize,
+}
+
+/// The time up to which one in [`STALEST`] were heard of.
+fn stalest(times: &mut [u32]) -> Option<u32> {
+    let rank = times.len().checked_sub(1)? / STALEST;
+    Some(*times.select_nth_unstable(rank).1)
 }

@@ -40,11 +40,6 @@ pub(super) struct Place {
 impl Place {
     pub(super) const START: Self = Self { torrents: usize::MAX, v6: usize::MAX, v4: usize::MAX, began: None };
 
-    /// Whether nothing has been walked yet.
-    pub(super) const fn is_start(&self) -> bool {
-        self.began.is_none()
-    }
-
     /// The walk has finished with the torrent at `position`.
     pub(super) const fn before(self, position: usize) -> Self {
         Self { torrents: position, v6: usize::MAX, v4: usize::MAX, ..self }
@@ -70,8 +65,9 @@ pub(super) enum StepEnd {
 pub(super) enum Walk<'a> {
     /// What has timed out.
     TimedOut(&'a Timeouts),
-    /// Peers that have not been heard of for so many ticks, and torrents without peers.
-    Peers { age: u32 },
+    /// Peers that were not heard of after this tick. Torrents without peers go with them, those with completed downloads only
+    /// where `completed_too`, and only if they were not announced after it either.
+    Peers { heard_tick: u32, completed_too: bool },
     /// Torrents whose last announce is no later than this.
     Torrents { last_announce_secs: u32 },
 }
@@ -81,7 +77,7 @@ impl Walk<'_> {
     fn peer_age(&self, slot: &Slot, moment: &Moment<'_>) -> u32 {
         match self {
             Self::TimedOut(_) => moment.ticks.life(),
-            Self::Peers { age } => *age,
+            Self::Peers { heard_tick, .. } => moment.now_tick.saturating_sub(*heard_tick),
             // Step by step, however many there are: what is over then has nobody left.
             Self::Torrents { last_announce_secs } if slot.last_announce_secs <= *last_announce_secs => 0,
             Self::Torrents { .. } => u32::MAX,
@@ -123,7 +119,7 @@ impl Shard {
                 let looked_at = self.remove_aged_v4(position, place.v4, age, moment);
                 left = left.saturating_sub(looked_at.max(1));
             } else {
-                if self.is_over(position, walk, now_secs) {
+                if self.is_over(position, walk, (moment, now_secs)) {
                     self.remove(position, moment);
                 }
                 place = place.before(position);
@@ -134,7 +130,7 @@ impl Shard {
     }
 
     /// Whether a torrent whose peers have been walked is removed.
-    fn is_over(&self, position: usize, walk: Walk<'_>, now_secs: u32) -> bool {
+    fn is_over(&self, position: usize, walk: Walk<'_>, (moment, now_secs): (&Moment<'_>, u32)) -> bool {
         let slot = self.slots.get(position);
         let has_peers = || self.counts_at(position).peers() > 0;
         match walk {
@@ -142,7 +138,10 @@ impl Shard {
                 let idle_secs = now_secs.saturating_sub(slot.last_announce_secs);
                 !has_peers() && (slot.completed == 0 || idle_secs >= timeouts.torrent_secs)
             }
-            Walk::Peers { .. } => !has_peers(),
+            Walk::Peers { heard_tick, completed_too } => {
+                let is_stale = || completed_too && moment.ticks.at(slot.last_announce_secs) <= heard_tick;
+                !has_peers() && (slot.completed == 0 || is_stale())
+            }
             Walk::Torrents { last_announce_secs } => slot.last_announce_secs <= last_announce_secs,
         }
     }
@@ -223,7 +222,7 @@ impl Sweep {
     /// Takes one step, under one lock for some ten microseconds.
     pub fn step(&mut self, store: &PeerStore, now: Now) -> Reached {
         let now_secs = now.seconds();
-        let end = store.with_shard(self.shard, now_secs, |shard, moment| {
+        let end = store.walk_in_shard(self.shard, now_secs, |shard, moment| {
             let walk = Walk::TimedOut(&store.config.timeouts);
             shard.walk(self.place, STEP, walk, (moment, now_secs))
         });

@@ -3,6 +3,7 @@
 use super::shard::Shard;
 use super::{PeerStore, SwarmCounts};
 use crate::info_hash::InfoHash;
+use parking_lot::MutexGuard;
 
 /// Torrents looked at under one lock.
 const STEP: usize = 512;
@@ -25,7 +26,10 @@ impl Listing {
     /// Adds some torrents to `out`; whether there are more to come.
     pub fn step(&mut self, store: &PeerStore, out: &mut Vec<(InfoHash, SwarmCounts)>) -> bool {
         let Some(shard) = store.shards.get(self.shard) else { return false };
-        self.ahead = shard.0.lock().list(self.ahead, STEP, out);
+        let guard = shard.0.lock();
+        self.ahead = guard.list(self.ahead, STEP, out);
+        // Whoever waits gets the lock before the next step does.
+        MutexGuard::unlock_fair(guard);
         if self.ahead == 0 {
             (self.shard, self.ahead) = (self.shard + 1, usize::MAX);
         }

@@ -38,7 +38,7 @@ pub use peers_out::{Family, PeersOut};
 use crate::info_hash::InfoHash;
 use eviction::Eviction;
 use moment::Moment;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rules::Rules;
 use shard::{Shard, hash_of};
 use std::net::SocketAddr;
@@ -118,7 +118,13 @@ pub struct Taken {
     pub renewed_after_secs: Option<u32>,
     /// Whether this is the first time that the peer says it completed.
     pub first_completion: bool,
+    /// Whether the store holds what the peer said: not where there was no room for it, its source has had its share, or there
+    /// was nothing to hold.
+    pub is_stored: bool,
 }
+
+/// Limits that one announce may have to make room within: of memory, of torrents and of peers.
+const LIMITS_IN_THE_WAY: usize = 3;
 
 /// A shard alone on its cache lines: two workers that lock neighbours do not disturb each other.
 #[derive(Debug)]
@@ -155,14 +161,17 @@ impl PeerStore {
             *hash = hash_of(self.key, info_hash);
             prefetch::write_front(&self.shards[shard_of(*hash)]);
         }
-        for hash in &*hashes {
-            self.shard(*hash).lock().prefetch_index(*hash);
-        }
-        for hash in &*hashes {
-            self.shard(*hash).lock().prefetch_slot(*hash);
-        }
-        for hash in &*hashes {
-            self.shard(*hash).lock().prefetch_peers(*hash);
+        self.prefetch_in_shards(hashes, Shard::prefetch_index);
+        self.prefetch_in_shards(hashes, Shard::prefetch_slot);
+        self.prefetch_in_shards(hashes, Shard::prefetch_peers);
+    }
+
+    fn prefetch_in_shards(&self, hashes: &[u64], step: impl Fn(&Shard, u64)) {
+        for hash in hashes {
+            // Whoever has the lock is not waited for: that would cost more than is saved.
+            if let Some(shard) = self.shard(*hash).try_lock() {
+                step(&shard, *hash);
+            }
         }
     }
 
@@ -172,24 +181,22 @@ impl PeerStore {
     /// is the same and nothing is stored.
     pub fn announce(&self, update: &Update, random: &mut fastrand::Rng, peers: &mut PeersOut<'_>) -> Taken {
         let hash = hash_of(self.key, &update.info_hash);
-        let (taken, storing) = self.announce_once(hash, update, (random, peers));
-        match storing {
-            Storing::Done => taken,
-            Storing::SourceHasItsShare => {
-                self.rules.budget.refused_by_source_limit.fetch_add(1, Ordering::Relaxed);
-                taken
+        let (mut taken, mut storing) = self.announce_once(hash, update, (random, peers));
+        for _ in 0..LIMITS_IN_THE_WAY {
+            let Storing::Full(scarce) = storing else { break };
+            if !self.make_room(scarce, update.now_secs) {
+                break;
             }
-            Storing::Full(scarce) => {
-                if self.make_room(scarce, update.now_secs) {
-                    let (taken, storing) = self.announce_once(hash, update, (random, peers));
-                    if storing == Storing::Done {
-                        return taken;
-                    }
-                }
-                self.rules.budget.refused_for_room.fetch_add(1, Ordering::Relaxed);
-                taken
-            }
+            (taken, storing) = self.announce_once(hash, update, (random, peers));
         }
+        let budget = &self.rules.budget;
+        let refused = match storing {
+            Storing::Done => return taken,
+            Storing::SourceHasItsShare => &budget.refused_by_source_limit,
+            Storing::Full(_) => &budget.refused_for_room,
+        };
+        refused.fetch_add(1, Ordering::Relaxed);
+        taken
     }
 
     fn announce_once(
@@ -263,13 +270,35 @@ impl PeerStore {
         now_secs: u32,
         work: impl FnOnce(&mut Shard, &Moment<'_>) -> R,
     ) -> R {
+        self.work_in_shard(number, now_secs, work).0
+    }
+
+    /// Takes a step of a walk through a shard under its lock. Whoever waits for the lock gets it before the next step does.
+    fn walk_in_shard<R>(
+        &self,
+        number: usize,
+        now_secs: u32,
+        step: impl FnOnce(&mut Shard, &Moment<'_>) -> R,
+    ) -> R {
+        let (result, shard) = self.work_in_shard(number, now_secs, step);
+        MutexGuard::unlock_fair(shard);
+        result
+    }
+
+    #[inline]
+    fn work_in_shard<R>(
+        &self,
+        number: usize,
+        now_secs: u32,
+        work: impl FnOnce(&mut Shard, &Moment<'_>) -> R,
+    ) -> (R, MutexGuard<'_, Shard>) {
         let mut shard = self.shards[number].0.lock();
         let moment = shard.moment(now_secs, &self.rules);
         let result = work(&mut shard, &moment);
         if self.rules.budget.counts_memory() {
             shard.report_memory(&self.rules.budget);
         }
-        result
+        (result, shard)
     }
 
     fn shard(&self, hash: u64) -> &Mutex<Shard> {

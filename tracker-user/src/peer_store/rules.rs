@@ -44,6 +44,13 @@ impl Rules {
         }
     }
 
+    /// Counts no source anywhere from now on.
+    pub(super) fn forget_sources(&self) {
+        if let Some(sources) = &self.sources {
+            sources.clear();
+        }
+    }
+
     /// Whether no source is counted anywhere.
     #[cfg(test)]
     pub(super) fn counts_no_source(&self) -> bool {

@@ -43,6 +43,11 @@ impl SourceCounts {
         self.change(entry, |count| if count == u16::MAX { None } else { count.checked_sub(1) });
     }
 
+    /// Nobody has peers in any torrent.
+    pub(super) fn clear(&self) {
+        self.places.iter().for_each(|place| place.store(0, Ordering::Relaxed));
+    }
+
     /// Whether nobody has peers in any torrent.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {

@@ -100,7 +100,8 @@ impl Shard {
             self.remove(position, moment);
         }
         let renewed_after_secs = heard.before.map(|stamp| moment.age_secs(stamp));
-        (Taken { counts, renewed_after_secs, first_completion: heard.first_completion }, storing)
+        let first_completion = heard.first_completion;
+        (Taken { counts, renewed_after_secs, first_completion, is_stored: true }, storing)
     }
 
     /// Seconds since a peer was heard of, if it is known.

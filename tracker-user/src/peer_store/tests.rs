@@ -189,7 +189,8 @@ pub(super) fn announce_to_both(store: &PeerStore, naive: &mut Naive, update: &Up
     naive.update(update);
     let counts = naive.counts(&update.info_hash).unwrap_or_default();
     let first_completion = counts.completed > before.completed;
-    assert_eq!(taken, Taken { counts, renewed_after_secs: age_secs, first_completion });
+    let is_stored = update.peer.port() != 0 && (update.standing != Standing::Stopped || taken.is_stored);
+    assert_eq!(taken, Taken { counts, renewed_after_secs: age_secs, first_completion, is_stored });
 
     let given = [decode::<6>(out.v4()), decode::<18>(out.v6())].concat();
     let distinct: BTreeSet<SocketAddr> = given.iter().copied().collect();

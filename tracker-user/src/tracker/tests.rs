@@ -3,10 +3,10 @@
 use super::{Announce, Event, Protocol, TakenIn, Tracker};
 use crate::access_list::{ListKind, ListedTorrents, TorrentList};
 use crate::clock::Now;
-use crate::config::types::TrackerConfig;
+use crate::config::types::{Config, TrackerConfig};
 use crate::events::{EventQueue, PeerEvent};
 use crate::info_hash::InfoHash;
-use crate::peer_store::{PeersOut, Standing, SwarmCounts};
+use crate::peer_store::{Limits, PeersOut, Standing, SwarmCounts};
 use std::sync::Arc;
 
 const TORRENT: InfoHash = InfoHash([7; 20]);
@@ -107,4 +107,23 @@ fn word_of_what_is_not_served_here_is_left_out() {
     tracker.replace_torrents(Arc::new(list));
     assert_eq!(take_in(&tracker, &word("192.0.2.1:1", Standing::Leecher, 1), 1), TakenIn::NotServed);
     assert_eq!(tracker.store().totals().torrents, 0);
+}
+
+#[test]
+fn others_are_not_told_of_a_peer_that_finds_no_room_and_their_word_of_one_is_not_called_stored() {
+    let mut config = Config::default();
+    config.store.limits = Limits { ports_per_source: 1, ..Limits::default() };
+    let (tracker, others) = (Tracker::of(&config, [1, 2]), Arc::<EventQueue>::default());
+    tracker.tell_others(Arc::clone(&others));
+    let (peer, no_room) = ("192.0.2.1:1", "192.0.2.1:2");
+    announce(&tracker, peer, Event::Ordinary, 5, 5000);
+    assert_eq!(told(&others), [word(peer, Standing::Leecher, 5000)]);
+    announce(&tracker, no_room, Event::Ordinary, 5, 5001);
+    announce(&tracker, no_room, Event::Completed, 0, 5002);
+    assert_eq!(told(&others), []);
+    announce(&tracker, no_room, Event::Stopped, 5, 5003);
+    assert_eq!(told(&others), [word(no_room, Standing::Stopped, 5003)], "others may have room for it");
+    assert_eq!(take_in(&tracker, &word("192.0.2.1:3", Standing::Leecher, 5004), 5004), TakenIn::NoRoom);
+    assert_eq!(take_in(&tracker, &word("192.0.2.1:3", Standing::Stopped, 5005), 5005), TakenIn::Stored);
+    assert_eq!(take_in(&tracker, &word(peer, Standing::Leecher, 5006), 5006), TakenIn::Stored);
 }

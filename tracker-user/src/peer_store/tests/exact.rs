@@ -86,7 +86,8 @@ impl Announcer {
                 self.naive.update(update);
                 let first_completion = self.completed(update.info_hash) > completed_before;
                 // What of the torrent is the others' changes at any time; what is its own does not.
-                assert_eq!(taken, Taken { counts: taken.counts, renewed_after_secs, first_completion });
+                assert_eq!(taken, Taken { renewed_after_secs, first_completion, ..taken });
+                assert!(taken.is_stored || update.standing == Standing::Stopped);
                 self.check_its_share(update, taken.counts);
             }
         }
