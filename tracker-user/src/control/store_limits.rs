@@ -85,7 +85,7 @@ impl StoreLimits {
         let given_up = |of: &Pressure| of.evicted_peers + of.evicted_torrents + of.refused_for_room;
         let mut news = Vec::new();
         if given_up(&pressure) != given_up(&before) {
-            self.meet(self.fullest(pressure.memory_bytes, totals()), now_secs, &mut news);
+            self.meet(self.fullest(pressure.reckoned_bytes, totals()), now_secs, &mut news);
         }
         if pressure.refused_by_source_limit != before.refused_by_source_limit {
             self.meet(Limit::Sources, now_secs, &mut news);
@@ -107,10 +107,10 @@ impl StoreLimits {
     }
 
     /// Of several limits the one that the store is nearest to: only a few hundred peers are given up at a time.
-    fn fullest(&self, memory_bytes: u64, totals: Totals) -> Limit {
+    fn fullest(&self, reckoned_bytes: u64, totals: Totals) -> Limit {
         let Limits { max_memory_bytes, max_peers, max_torrents, .. } = self.limits;
         let part = |held: u64, most: u64| if most == 0 { 0.0 } else { held as f64 / most as f64 };
-        let memory = (Limit::Memory, part(memory_bytes, max_memory_bytes));
+        let memory = (Limit::Memory, part(reckoned_bytes, max_memory_bytes));
         let peers = (Limit::Peers, part(totals.peers, max_peers));
         let torrents = (Limit::Torrents, part(totals.torrents, max_torrents));
         [peers, torrents]
@@ -156,11 +156,11 @@ mod tests {
 
     #[test]
     fn the_limit_that_is_told_of_is_the_one_that_the_store_is_nearest_to() {
-        for (memory_bytes, torrents, peers, limit) in
+        for (reckoned_bytes, torrents, peers, limit) in
             [(990, 10, 90, Limit::Memory), (900, 10, 99, Limit::Peers), (900, 50, 99, Limit::Torrents)]
         {
             let mut limits = StoreLimits::new(LIMITS);
-            let pressure = Pressure { memory_bytes, evicted_torrents: 1, ..Pressure::default() };
+            let pressure = Pressure { reckoned_bytes, evicted_torrents: 1, ..Pressure::default() };
             assert_eq!(limits.look(pressure, totals(torrents, peers), 1), [News::Reached(limit)]);
         }
     }

@@ -239,11 +239,11 @@ impl<const N: usize> Large<N> {
         }
     }
 
-    /// Gives a bucket room for what is in it, where it has room for more than twice that.
+    /// Gives a bucket room for what is in it, where it has room for a quarter more.
     pub(super) fn fit(&mut self, segment: usize) {
         let bucket = &mut self.buckets[segment];
         let (before, len) = (bucket.room(), bucket.len as usize);
-        if before > 2 * len + GROWTH {
+        if before > len + len / 4 + GROWTH {
             bucket.resize(len + GROWTH / 2);
             self.bucket_bytes -= (before - bucket.room()) * (N + 1);
         }

@@ -41,4 +41,6 @@ pub struct Pressure {
     pub refused_for_room: u64,
     /// Bytes that torrents and peers take now.
     pub memory_bytes: u64,
+    /// Bytes that they may take as they are, whatever came and went before: what [`Limits::max_memory_bytes`] bounds.
+    pub reckoned_bytes: u64,
 }

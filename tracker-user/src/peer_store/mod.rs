@@ -259,8 +259,19 @@ impl PeerStore {
             &budget.refused_for_room,
         ]
         .map(|count| count.load(Ordering::Relaxed));
-        let memory_bytes = self.shards.iter().map(|shard| shard.0.lock().memory()).sum();
-        Pressure { evicted_peers, evicted_torrents, refused_by_source_limit, refused_for_room, memory_bytes }
+        let mut pressure = Pressure {
+            evicted_peers,
+            evicted_torrents,
+            refused_by_source_limit,
+            refused_for_room,
+            ..Pressure::default()
+        };
+        for shard in &self.shards {
+            let shard = shard.0.lock();
+            pressure.memory_bytes += shard.memory();
+            pressure.reckoned_bytes += shard.reckoned();
+        }
+        pressure
     }
 
     /// Does something to a shard under its lock, at a moment.

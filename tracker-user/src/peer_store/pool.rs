@@ -10,6 +10,8 @@ use super::run::{Bounds, Run, RunMut};
 const HEADER: usize = 6;
 /// Growing adds this part of what is there: little is unused, and little is copied.
 const GROWTH: usize = 8;
+/// More than this part of what is there is never unused, but for one block.
+const SPARE: usize = 4;
 
 /// A shard's blocks of one size and family.
 #[derive(Debug, Default)]
@@ -32,6 +34,15 @@ impl<const N: usize> Pool<N> {
     /// Bytes of memory behind the value itself.
     pub(super) fn memory(&self) -> usize {
         self.bytes.capacity()
+    }
+
+    /// Bytes that are reckoned for its blocks: at least its memory, however it came to be, and less for each block that goes.
+    pub(super) fn reckoned(&self) -> usize {
+        if self.bytes.is_empty() { 0 } else { self.bytes.len() + self.most_spare() }
+    }
+
+    fn most_spare(&self) -> usize {
+        (self.bytes.len() / SPARE).max(self.stride())
     }
 
     /// Adds an empty block and returns its number.
@@ -60,7 +71,7 @@ impl<const N: usize> Pool<N> {
         let spare = self.bytes.capacity() - self.bytes.len();
         if last == 0 {
             self.bytes = Vec::new();
-        } else if spare > 4 * stride && spare > self.bytes.len() / 2 {
+        } else if spare > self.most_spare() {
             self.bytes.shrink_to(self.bytes.len() + self.bytes.len() / GROWTH);
         }
         moved
@@ -138,6 +149,22 @@ mod tests {
         pool.set_owner(7, 77);
         assert_eq!(pool.remove(0), Some(77));
         assert_eq!((pool.run(0).entries, pool.run(0).leechers), (&[[7; 6]][..], 1));
+    }
+
+    #[test]
+    fn no_more_memory_is_held_than_is_reckoned_and_less_is_reckoned_for_each_block_that_goes() {
+        let mut pool = Pool::<6>::new(10);
+        for number in 0..2000 {
+            pool.add(number);
+            assert!(pool.memory() <= pool.reckoned(), "{} of {}", pool.memory(), pool.reckoned());
+        }
+        for _ in 0..2000 {
+            let before = pool.reckoned();
+            pool.remove(0);
+            assert!(pool.memory() <= pool.reckoned(), "{} of {}", pool.memory(), pool.reckoned());
+            assert!(pool.reckoned() + pool.stride() <= before);
+        }
+        assert_eq!(pool.reckoned(), 0);
     }
 
     #[test]

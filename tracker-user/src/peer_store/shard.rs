@@ -90,9 +90,15 @@ impl Shard {
         (self.slots.memory() + self.index.memory() + self.v4.memory() + self.v6.memory()) as u64
     }
 
-    /// Tells the budget what memory there is now.
+    /// Bytes that are reckoned for torrents and peers: at least their memory. What is held in reserve counts as if there were as
+    /// much of it as there may be, so that whatever is removed makes room at once.
+    pub(super) fn reckoned(&self) -> u64 {
+        (self.slots.reckoned() + self.index.memory() + self.v4.reckoned() + self.v6.reckoned()) as u64
+    }
+
+    /// Tells the budget what memory is reckoned now.
     pub(super) fn report_memory(&mut self, budget: &Budget) {
-        let memory = self.memory();
+        let memory = self.reckoned();
         budget.memory_changed(self.reported_memory, memory);
         self.reported_memory = memory;
     }

@@ -162,6 +162,12 @@ impl Slots {
         self.chunks.len() * size_of::<[Slot; CHUNK]>() + self.chunks.capacity() * size_of::<usize>()
     }
 
+    /// Bytes that are reckoned for the torrents: at least the memory, and less for each torrent that goes.
+    pub(super) fn reckoned(&self) -> usize {
+        let in_reserve = self.chunks.len().min(2) * size_of::<[Slot; CHUNK]>();
+        self.len * size_of::<Slot>() + in_reserve + self.chunks.capacity() * size_of::<usize>()
+    }
+
     /// Adds a slot and returns its position.
     pub(super) fn push(&mut self, slot: Slot) -> usize {
         let position = self.len;
@@ -234,10 +240,13 @@ mod tests {
             slots.push(Slot::new(InfoHash([number; 20])));
         }
         slots.swap_remove(3);
+        assert!(slots.memory() <= slots.reckoned());
         assert_eq!((slots.get(3).info_hash, slots.len()), (InfoHash([199; 20]), 199));
         let most = slots.memory();
         while slots.len() > 0 {
+            let before = slots.reckoned();
             slots.swap_remove(0);
+            assert!(slots.memory() <= slots.reckoned() && slots.reckoned() < before);
         }
         assert!(slots.memory() * 2 < most);
         assert_eq!(slots.iter().count(), 0);

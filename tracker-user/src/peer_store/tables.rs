@@ -67,13 +67,21 @@ pub(super) struct Tables<const N: usize> {
     large: Vec<Large<N>>,
     /// Bytes of memory of all pools: known at any time, as every announce asks for it where memory is bounded.
     pool_memory: usize,
+    /// Bytes that are reckoned for all pools, likewise.
+    pool_reckoned: usize,
     /// Bytes of memory of all large swarms.
     large_memory: usize,
 }
 
 impl<const N: usize> Default for Tables<N> {
     fn default() -> Self {
-        Self { pools: ROOMS.map(Pool::new), large: Vec::new(), pool_memory: 0, large_memory: 0 }
+        Self {
+            pools: ROOMS.map(Pool::new),
+            large: Vec::new(),
+            pool_memory: 0,
+            pool_reckoned: 0,
+            large_memory: 0,
+        }
     }
 }
 
@@ -86,6 +94,11 @@ impl<const N: usize> Tables<N> {
     /// Bytes of memory behind the value itself.
     pub(super) fn memory(&self) -> usize {
         self.large_memory + self.pool_memory
+    }
+
+    /// Bytes that are reckoned for the peers, see [`Pool::reckoned`].
+    pub(super) fn reckoned(&self) -> usize {
+        self.large_memory + self.pool_reckoned
     }
 
     /// Begins to load what a handle leads to.
@@ -268,19 +281,21 @@ impl<const N: usize> Tables<N> {
     }
 
     fn add_block(&mut self, size: usize, owner: u32) -> usize {
-        let pool = &mut self.pools[size];
-        let before = pool.memory();
-        let number = pool.add(owner);
-        self.pool_memory = self.pool_memory + pool.memory() - before;
-        number
+        self.with_pool(size, |pool| pool.add(owner))
     }
 
     fn remove_block(&mut self, handle: Handle) -> Option<Moved> {
-        let pool = &mut self.pools[handle.kind() as usize];
-        let before = pool.memory();
-        let owner = pool.remove(handle.number());
-        self.pool_memory = self.pool_memory + pool.memory() - before;
-        Some(Moved { owner: owner?, handle })
+        let owner = self.with_pool(handle.kind() as usize, |pool| pool.remove(handle.number()))?;
+        Some(Moved { owner, handle })
+    }
+
+    fn with_pool<R>(&mut self, size: usize, change: impl FnOnce(&mut Pool<N>) -> R) -> R {
+        let pool = &mut self.pools[size];
+        let before = (pool.memory(), pool.reckoned());
+        let result = change(pool);
+        self.pool_memory = self.pool_memory + pool.memory() - before.0;
+        self.pool_reckoned = self.pool_reckoned + pool.reckoned() - before.1;
+        result
     }
 
     fn remove_large(&mut self, number: usize) -> Option<Moved> {

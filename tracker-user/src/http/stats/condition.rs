@@ -31,6 +31,7 @@ impl StoreFigures {
             refused_by_source_limit,
             refused_for_room,
             memory_bytes,
+            ..
         } = tracker.store().pressure();
         Self {
             memory_bytes,

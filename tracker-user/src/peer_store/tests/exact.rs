@@ -163,7 +163,9 @@ fn compare(store: &PeerStore, announcers: &[Announcer]) {
     assert_eq!(totals, expected);
     let budget = &store.rules.budget;
     if budget.counts_memory() {
-        let held = [totals.peers, totals.torrents, store.pressure().memory_bytes];
+        let pressure = store.pressure();
+        assert!(pressure.memory_bytes <= pressure.reckoned_bytes, "{pressure:?}");
+        let held = [totals.peers, totals.torrents, pressure.reckoned_bytes];
         assert_eq!(budget.held(), held, "peers, torrents, and memory of the budget");
     }
 }

@@ -142,3 +142,32 @@ fn who_was_heard_of_since_a_round_began_is_not_given_up() {
     assert_eq!(lost, 0, "of {} who had come back", renewed.len());
     assert!((5000..5500).filter(is_there).count() > 490);
 }
+
+#[test]
+fn at_its_memory_limit_a_store_of_blocks_gives_up_one_for_one() {
+    let limit = 12 << 20;
+    let store = limited(Limits { max_memory_bytes: limit, ..Limits::default() });
+    let (torrents, mut number) = (12_000, 0);
+    let mut join = |secs: u32| {
+        announce(&store, &in_torrent(number % torrents, v4(number, 1)), secs);
+        number += 1;
+        number
+    };
+    let mut joined = 0;
+    while store.pressure().evicted_peers == 0 {
+        joined = (0..1000).map(|_| join(1000)).last().unwrap_or_default();
+        assert!(joined < 5_000_000, "the limit is never reached");
+    }
+    let (before, at_limit) = (store.totals().peers, store.pressure());
+    for round in 0..40 {
+        (0..1000).for_each(|_| {
+            join(1001 + round);
+        });
+        let bytes = store.pressure().memory_bytes;
+        assert!(bytes <= limit, "{bytes} bytes after {joined} and {round} thousand");
+    }
+    let (after, pressure) = (store.totals().peers, store.pressure());
+    let refused = pressure.refused_for_room - at_limit.refused_for_room;
+    assert!(refused < 400, "{refused} of 40,000 were refused");
+    assert!(after > before * 9 / 10, "of {before} peers {after} are left");
+}
