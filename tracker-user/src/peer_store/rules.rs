@@ -29,8 +29,8 @@ impl Rules {
         let limits = config.limits;
         let counts_sources = limits.torrents_per_source > 0 || limits.ports_per_source > 0;
         let by = if counts_sources { BucketedBy::Source } else { BucketedBy::Peer };
-        let sources =
-            (limits.torrents_per_source > 0).then(|| SourceCounts::new(key, limits.torrents_per_source));
+        let sources = (limits.torrents_per_source > 0)
+            .then(|| SourceCounts::new(key, limits.torrents_per_source, limits.max_peers));
         Self {
             ticks: Ticks::of_timeout(config.timeouts.peer_secs),
             timeouts: config.timeouts,

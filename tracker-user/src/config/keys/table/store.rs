@@ -39,11 +39,10 @@ pub(super) static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "store.torrents_per_source",
-        doc: "Torrents in which one IPv4 address or IPv6 /64 is stored; takes 16 MiB; 0 for no bound.",
+        doc: "Torrents in which one IPv4 address or IPv6 /64 is stored; takes 32 MiB or more; 0 for no bound.",
         kind: Kind::Number,
         example: "",
         set: |draft, value| {
-            // What the store's table of sources can count.
             let torrents = values::number(value, "torrents", 0..=u64::from(u16::MAX));
             store(&mut draft.config.store.limits.torrents_per_source, torrents)
         },
@@ -51,7 +50,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "store.ports_per_source",
-        doc: "Peers that one IPv4 address or IPv6 /64 has in one torrent, however many ports it names; 0 for no bound.",
+        doc: "Peers that one IPv4 address or IPv6 /64 has in one torrent, whatever ports it names; 0 for no bound, or 1024 with torrents_per_source.",
         kind: Kind::Number,
         example: "",
         set: |draft, value| {
