@@ -145,3 +145,43 @@ fn frames_of_many_sources_are_answered_through_af_xdp() {
     let connects = there.run(|| verdict(&daemon, "connect_answered"));
     assert!(connects >= 2 * 1000, "{connects}");
 }
+
+/// Packets that an interface has taken in.
+fn received(host: &Namespace, interface: &str) -> u64 {
+    let shown = host.ip_output(&format!("-json -stats link show dev {interface}"));
+    let shown: Value = serde_json::from_str(&shown).expect("ip prints JSON");
+    count(&shown[0]["stats64"]["rx"]["packets"])
+}
+
+#[test]
+fn frames_leave_by_the_interface_that_is_named_for_it() {
+    if !is_root_or_skipped("the load generator through AF_XDP") {
+        return;
+    }
+    Daemon::build();
+    load_generator::path();
+    let [here, there] = cable();
+    let second = End { name: "second", mac: "02:00:00:00:00:03" };
+    there.join(&second, &here, &End { name: "wayout", mac: "02:00:00:00:00:04" });
+    let daemon = there.run(|| {
+        for interface in ["all", "second"] {
+            let path = format!("/proc/sys/net/ipv4/conf/{interface}/rp_filter");
+            std::fs::write(path, "0").expect("the namespace is ours");
+        }
+        Daemon::start(&["-i", "192.0.2.1", "-P", "6969", "-p", "6969", "--mode", "socket"])
+    });
+    let before = received(&there, "tracker");
+    let finished = here.run(|| {
+        load_generator::run(
+            "run 192.0.2.1:6969 --json --i-own-this-tracker --interface client --send-through wayout \
+             --next-hop 02:00:00:00:00:03 --source-network 10.0.0.0/8 --sources 100 --rate 3000 --duration 0.4 \
+             --warm-up 0 --torrents 50 --peers 200 --timeout 5000",
+        )
+    });
+    let [result] = finished.results()[..] else { panic!("{finished:?}") };
+    assert_eq!((count(&result["lost"]), &result["answers"]), (0, &result["requests"]), "{result}");
+    assert!(received(&there, "second") >= count(&result["requests"]), "{result}");
+    // Nothing but the network's own chatter.
+    assert!(received(&there, "tracker") - before < 100, "{result}");
+    drop(daemon);
+}

@@ -95,6 +95,17 @@ impl Assembly {
         program.0
     }
 
+    /// Sends every packet out of the interface in slot 0 of the map `interfaces`, as it came.
+    pub fn forward_all(interfaces: i32) -> Vec<u64> {
+        let mut program = Self::default();
+        program.load_map(1, interfaces);
+        program.mov_immediate(2, 0);
+        program.mov_immediate(3, Action::Aborted as i32);
+        program.call(Helper::RedirectMap);
+        program.exit();
+        program.0
+    }
+
     /// What the kernel is to load.
     pub fn into_instructions(self) -> Vec<u64> {
         self.0

@@ -30,6 +30,8 @@ pub enum MapKind {
     Numbers = 2,
     /// Programs that others call.
     Programs = 3,
+    /// Interfaces (`BPF_MAP_TYPE_DEVMAP`).
+    Interfaces = 14,
     /// AF_XDP sockets.
     Sockets = 17,
 }
@@ -163,7 +165,7 @@ pub fn load(instructions: &[u64]) -> Result<OwnedFd> {
 pub fn create_map(kind: MapKind, entries: u32) -> Result<OwnedFd> {
     let value_len = match kind {
         MapKind::Numbers => 8,
-        MapKind::Programs | MapKind::Sockets => 4,
+        MapKind::Programs | MapKind::Interfaces | MapKind::Sockets => 4,
     };
     let mut attributes = MapAttributes { kind: kind as u32, key_len: 4, value_len, entries };
     call(MAP_CREATE, &mut attributes).map(owned).context("cannot make a map")
@@ -174,7 +176,18 @@ pub fn create_map(kind: MapKind, entries: u32) -> Result<OwnedFd> {
 /// # Errors
 /// What the kernel says: programs that call each other must agree, a socket must be bound to the queue of its slot.
 pub fn set_descriptor(map: BorrowedFd<'_>, slot: u32, value: BorrowedFd<'_>) -> Result<()> {
-    let value = value.as_raw_fd();
+    set_slot(map, slot, value.as_raw_fd() as u32)
+}
+
+/// Puts an interface of this thread's network namespace, by its index, into a slot of a map of such.
+///
+/// # Errors
+/// Where there is no such interface.
+pub fn set_interface(map: BorrowedFd<'_>, slot: u32, interface: u32) -> Result<()> {
+    set_slot(map, slot, interface)
+}
+
+fn set_slot(map: BorrowedFd<'_>, slot: u32, value: u32) -> Result<()> {
     let mut attributes = element(map, &raw const slot, (&raw const value) as u64);
     call(MAP_UPDATE_ELEM, &mut attributes)
         .with_context(|| format!("the kernel refuses what is to be in slot {slot} of a map"))?;

@@ -157,6 +157,9 @@ pub(crate) struct WayArguments {
     /// Send frames out of this interface through AF_XDP; answers to the sources must come in there
     #[arg(long)]
     pub(crate) interface: Option<String>,
+    /// Send the frames out of this other interface; answers still come in at --interface
+    #[arg(long, value_name = "INTERFACE", requires = "interface")]
+    pub(crate) send_through: Option<String>,
     /// Where the interface runs the program that takes the answers
     #[arg(long, value_enum, default_value_t = Attach::Auto)]
     pub(crate) attach: Attach,

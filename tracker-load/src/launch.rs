@@ -137,6 +137,7 @@ pub(crate) fn frames(arguments: &LoadArguments, interface: &str) -> Result<Xsk> 
         trackers,
         sources,
         queues: way.queues,
+        send_through: way.send_through.clone(),
     })
 }
 

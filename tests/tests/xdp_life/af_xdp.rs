@@ -218,3 +218,31 @@ fn what_finds_no_frame_is_counted_and_service_goes_on_after() {
         }
     });
 }
+
+/// What the kernel has counted of this kind in a namespace: `TcpExt` of /proc/net/netstat.
+fn counted_by_kernel(hosts: &Hosts, name: &str) -> u64 {
+    let counts = hosts.tracker.run(|| std::fs::read_to_string("/proc/thread-self/net/netstat"));
+    let counts = counts.expect("/proc is mounted");
+    let mut lines = counts.lines().filter(|line| line.starts_with("TcpExt:")).map(str::split_whitespace);
+    let (names, values) = lines.next().zip(lines.next()).expect("names and values");
+    let value = names.zip(values).find(|(of, _)| *of == name).expect("the kernel counts it").1;
+    value.parse().expect("a count")
+}
+
+#[test]
+fn a_queue_is_polled_or_the_log_says_that_it_is_not() {
+    with_hosts(|hosts| {
+        let daemon = start(hosts, &["--set", "xsk.busy_poll=20"]);
+        await_answer_by(hosts, &daemon, &mut hosts.client(), 0);
+        let is_polled = || counted_by_kernel(hosts, "BusyPollRxPackets") > 0;
+        let is_told = || daemon.log().contains("xsk.busy_poll does nothing for queue 0");
+        let end = Instant::now() + DEADLINE;
+        while !is_polled() && !is_told() {
+            assert!(Instant::now() < end, "neither polled nor told: {}", daemon.log());
+            await_answer_by(hosts, &daemon, &mut hosts.client(), 0);
+        }
+        assert_ne!(is_polled(), is_told(), "{}", daemon.log());
+        await_answer_by(hosts, &daemon, &mut hosts.client(), 0);
+        assert!(daemon.log().matches("xsk.busy_poll does nothing").count() <= 1, "{}", daemon.log());
+    });
+}

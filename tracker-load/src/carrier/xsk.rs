@@ -35,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) sources: Vec<(SocketAddr, usize)>,
     /// The most receive queues to take; `None`: all.
     pub(crate) queues: Option<u32>,
+    /// Where frames leave; `None`: where answers come in.
+    pub(crate) send_through: Option<String>,
 }
 
 /// The sockets of one interface with the program in front of them.
@@ -43,8 +45,10 @@ pub(crate) struct Xsk {
     _link: OwnedFd,
     _program: OwnedFd,
     _sockets: OwnedFd,
+    /// Where answers come in. Frames leave there too, unless there is another way out.
     queues: Vec<QueueSocket>,
-    /// Through which frames are sent at the moment.
+    way_out: Option<QueueSocket>,
+    /// Through which of the queues frames are sent at the moment.
     sending: usize,
     /// For the next request, if there is one.
     free: Option<Frame>,
@@ -60,11 +64,15 @@ pub(crate) struct Xsk {
 impl Xsk {
     /// Opens the sockets and attaches the program, until this value is dropped.
     pub(crate) fn open(setup: Setup) -> Result<Self> {
-        let Setup { interface, place, link, trackers, sources, queues } = setup;
-        let index = nix::net::if_::if_nametoindex(interface.as_str())
-            .with_context(|| format!("there is no interface {interface}"))?;
+        let Setup { interface, place, link, trackers, sources, queues, send_through } = setup;
+        let index = index_of(&interface)?;
         let queues = open_queues(index, queues.unwrap_or(MAX_QUEUES).min(MAX_QUEUES))
             .with_context(|| format!("cannot use AF_XDP on {interface}"))?;
+        let way_out = send_through.map(|interface| {
+            QueueSocket::open(index_of(&interface)?, 0, &Options::default())
+                .with_context(|| format!("cannot use AF_XDP on {interface}"))
+        });
+        let way_out = way_out.transpose()?;
         let sockets = bpf::create_map(MapKind::Sockets, queues.len() as u32)?;
         for queue in &queues {
             bpf::set_descriptor(sockets.as_fd(), queue.number(), queue.as_fd())?;
@@ -79,6 +87,7 @@ impl Xsk {
             _program: program,
             _sockets: sockets,
             queues,
+            way_out,
             sending: 0,
             free: None,
             outgoing,
@@ -89,6 +98,10 @@ impl Xsk {
             place,
         })
     }
+}
+
+fn index_of(interface: &str) -> Result<u32> {
+    nix::net::if_::if_nametoindex(interface).with_context(|| format!("there is no interface {interface}"))
 }
 
 fn open_queues(interface: u32, most: u32) -> Result<Vec<QueueSocket>> {
@@ -123,7 +136,7 @@ impl Carrier for Xsk {
 
     fn has_room(&mut self) -> bool {
         if self.free.is_none() {
-            let queue = &mut self.queues[self.sending];
+            let queue = self.way_out.as_mut().unwrap_or(&mut self.queues[self.sending]);
             self.free = queue.take_free();
             if self.free.is_none() {
                 queue.turn_over();
@@ -134,8 +147,8 @@ impl Carrier for Xsk {
     }
 
     fn queue(&mut self, source: u32, write: impl FnOnce(&mut [u8]) -> usize) -> Result<()> {
-        let Self { queues, sending, free, outgoing, sources, .. } = self;
-        let queue = &mut queues[*sending];
+        let Self { queues, way_out, sending, free, outgoing, sources, .. } = self;
+        let queue = way_out.as_mut().unwrap_or(&mut queues[*sending]);
         let Some(mut frame) = free.take() else { bail!("a request was queued without room for it") };
         let (source, tracker) = sources[source as usize];
         let outgoing = &outgoing[tracker];
@@ -150,12 +163,13 @@ impl Carrier for Xsk {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.has_waiting = match self.queues[self.sending].wake().context("cannot send")? {
+        let queue = self.way_out.as_mut().unwrap_or(&mut self.queues[self.sending]);
+        self.has_waiting = match queue.wake().context("cannot send")? {
             Wake::Done => false,
             Wake::Later => true,
             Wake::Down => bail!("the interface is down"),
         };
-        if self.queues.len() > 1 {
+        if self.queues.len() > 1 && self.way_out.is_none() {
             if let Some(frame) = self.free.take() {
                 self.queues[self.sending].recycle(frame);
             }

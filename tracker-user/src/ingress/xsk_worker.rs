@@ -49,6 +49,8 @@ struct Server {
     batch: Batch,
     /// Whether packets wait to be sent for which the kernel had no room.
     has_unsent: bool,
+    /// Whether it is known that the queue is polled, or not to be.
+    polling_is_settled: bool,
     /// Whole seconds in which the kernel's own counters were last read.
     counted_at_secs: u32,
 }
@@ -75,8 +77,16 @@ impl XskWorker {
             request: Box::new([0; FRAME_LEN]),
         };
         let handler = handler.counting_in(Arc::clone(&counters));
-        let server =
-            Server { socket, handler, counters, events, batch, has_unsent: false, counted_at_secs: 0 };
+        let server = Server {
+            polling_is_settled: !socket.is_polled(),
+            socket,
+            handler,
+            counters,
+            events,
+            batch,
+            has_unsent: false,
+            counted_at_secs: 0,
+        };
         Self { server, pulse: Pulse::default() }
     }
 
@@ -152,6 +162,7 @@ impl Server {
         if count > 0 {
             self.parse();
             self.answer(Now::read());
+            self.settle_polling();
         }
         let wake = self.socket.wake()?;
         self.has_unsent = wake == Wake::Later;
@@ -161,6 +172,21 @@ impl Server {
             Wake::Down => self.events.add(XskEvent::InterfaceDown as usize, 1),
         }
         Ok(count)
+    }
+
+    /// With the first packets: interrupts do where the kernel does not poll, and looking into the queue would be in vain.
+    fn settle_polling(&mut self) {
+        if self.polling_is_settled {
+            return;
+        }
+        self.polling_is_settled = true;
+        if self.socket.stop_vain_polling() {
+            let queue = self.socket.number();
+            log::warn!(
+                "xsk.busy_poll does nothing for queue {queue}: its driver does not tell the kernel what to poll (veth does not since \
+                 Linux 6.14); interrupts go on"
+            );
+        }
     }
 
     /// Reads all headers, and begins to load what the requests will touch.

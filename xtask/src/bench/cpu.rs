@@ -32,6 +32,18 @@ impl CpuTime {
     }
 }
 
+/// How often each core has taken in packets in an interrupt, in the order of the cores.
+pub(super) fn receive_interrupts() -> Result<Vec<u64>> {
+    let counts = fs::read_to_string("/proc/softirqs").context("cannot read /proc/softirqs")?;
+    receive_counts(&counts).context("cannot parse /proc/softirqs")
+}
+
+/// The line `NET_RX` of /proc/softirqs.
+fn receive_counts(counts: &str) -> Option<Vec<u64>> {
+    let line = counts.lines().find_map(|line| line.trim_start().strip_prefix("NET_RX:"))?;
+    line.split_whitespace().map(|count| count.parse().ok()).collect()
+}
+
 /// utime and stime, fields 14 and 15 of /proc/PID/stat.
 fn process_ticks(stat: &str) -> Option<u64> {
     // The second field, a name in parentheses, may itself hold blanks and parentheses.
@@ -74,7 +86,7 @@ fn parse_core_list(list: &str) -> Option<Vec<Core>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{core_ticks, parse_core_list, process_ticks};
+    use super::{core_ticks, parse_core_list, process_ticks, receive_counts};
 
     #[test]
     fn a_process_name_may_hold_blanks_and_parentheses() {
@@ -87,6 +99,13 @@ mod tests {
         let stat = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu1 1 2 4 1000 2000 8 16 4000 0 0\n";
         assert_eq!(core_ticks(stat, 1), Some(31));
         assert_eq!(core_ticks(stat, 0), None);
+    }
+
+    #[test]
+    fn received_packets_are_counted_by_core() {
+        let counts = "                    CPU0       CPU1\n      NET_TX:          5          6\n      NET_RX:   51393458   42302957\n";
+        assert_eq!(receive_counts(counts), Some(vec![51_393_458, 42_302_957]));
+        assert_eq!(receive_counts("NET_TX: 5 6"), None);
     }
 
     #[test]

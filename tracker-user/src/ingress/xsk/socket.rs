@@ -18,6 +18,8 @@ const MIN_TX_SKB_BUDGET: u32 = 32;
 /// Of asm-generic/socket.h, Linux 5.11.
 const SO_PREFER_BUSY_POLL: libc::c_int = 69;
 const SO_BUSY_POLL_BUDGET: libc::c_int = 70;
+/// Of asm-generic/socket.h, Linux 4.12.
+const SO_INCOMING_NAPI_ID: libc::c_int = 56;
 /// System calls of one wake-up at most.
 const WAKE_CALLS: u32 = 64;
 /// How often a queue that is taken is looked at again, and how long between two looks.
@@ -193,16 +195,28 @@ impl QueueSocket {
         self.is_polled
     }
 
+    /// Stops polling where the kernel has nothing to poll for this socket, and says whether it had to be stopped. To be asked
+    /// when a packet has come: before Linux 6.14 the first one tells the kernel, since then the driver has to
+    /// (`netif_queue_set_napi`), and not every driver does.
+    pub fn stop_vain_polling(&mut self) -> bool {
+        let is_vain = self.is_polled && self.option(SO_INCOMING_NAPI_ID) == 0;
+        self.is_polled &= !is_vain;
+        is_vain
+    }
+
     /// Whether the interface is gone for good: the socket then receives nothing any more.
     pub fn is_orphaned(&self) -> bool {
-        let mut error = 0_i32;
-        let mut len = size_of::<i32>() as libc::socklen_t;
-        let value = (&raw mut error).cast();
+        self.option(libc::SO_ERROR) == libc::ENETDOWN
+    }
+
+    /// A number that the kernel has for any socket; 0 where it has none.
+    fn option(&self, name: libc::c_int) -> libc::c_int {
+        let mut number = 0;
+        let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+        let value = (&raw mut number).cast();
         // SAFETY: the value is alive and as long as it says.
-        unsafe {
-            libc::getsockopt(self.socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, value, &raw mut len)
-        };
-        error == libc::ENETDOWN
+        unsafe { libc::getsockopt(self.socket.as_raw_fd(), libc::SOL_SOCKET, name, value, &raw mut len) };
+        number
     }
 
     /// What the kernel has counted.

@@ -120,16 +120,15 @@ impl Host {
     }
 
     /// The number of its end of the cable. To be called in the namespace.
-    pub(super) fn interface_index(&self) -> Result<u32> {
+    pub(in crate::bench) fn interface_index(&self) -> Result<u32> {
         nix::net::if_::if_nametoindex(self.interface.as_str()).context("the cable is gone")
     }
 
     /// Lets the interface take in packets in a kernel thread on `core`. It needs a program in its driver or
     /// [`Self::group_packets`] first.
     pub(in crate::bench) fn receive_on(&self, core: Core) -> Result<()> {
-        let Self { namespace, interface } = self;
-        let switch = format!("echo 1 > /sys/class/net/{interface}/threaded");
-        ip_command(&["netns", "exec", namespace, "sh", "-c", &switch])?;
+        let Self { interface, .. } = self;
+        self.set(interface, "threaded", 1)?;
         let started = Instant::now();
         while started.elapsed() < THREAD_LIMIT {
             let threads = kernel_threads(&format!("napi/{interface}"))?;
@@ -139,6 +138,12 @@ impl Host {
             thread::yield_now();
         }
         bail!("no kernel thread receives for {interface}; it takes Linux 5.12")
+    }
+
+    /// Writes a setting of an interface of this namespace, by its name in /sys/class/net.
+    pub(in crate::bench) fn set(&self, interface: &str, setting: &str, value: u32) -> Result<()> {
+        let write = format!("echo {value} > /sys/class/net/{interface}/{setting}");
+        ip_command(&["netns", "exec", &self.namespace, "sh", "-c", &write])
     }
 
     /// Turns generic receive offload on: a virtual cable then takes packets in like a card, in batches.

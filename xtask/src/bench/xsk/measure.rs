@@ -1,8 +1,9 @@
 //! One tracker in one round: filled, asked as fast as it answers, then at set rates below that.
 
+use super::cable::{self, Feed, Kind};
 use super::contender::{Contender, PORT, Stable};
 use crate::bench::child::{Output, PinnedChild};
-use crate::bench::cpu::{Core, CpuTime};
+use crate::bench::cpu::{self, Core, CpuTime};
 use crate::bench::xdp::frames::FORGED_NETWORK;
 use crate::bench::xdp::network::{CABLE, Network, TRACKER};
 use anyhow::{Context, Result, bail};
@@ -13,7 +14,7 @@ use std::process::{ChildStdout, Command};
 
 /// Addresses that requests come from.
 const SOURCES: u32 = 4096;
-const WARM_UP_SECS: &str = "0.5";
+const WARM_UP_SECS: &str = "0.7";
 /// Requests of each kind in relation to the others, as `bench udp` has them.
 const WEIGHTS: [(&str, &str); 3] = [("--connects", "50"), ("--announces", "50"), ("--scrapes", "1")];
 
@@ -27,6 +28,18 @@ pub(super) struct Load {
     pub(super) torrents: u32,
     pub(super) under_way: u32,
     pub(super) percent: Vec<u32>,
+    pub(super) cable: Kind,
+    /// Microseconds for which an end of the cable holds an interrupt back.
+    pub(super) interrupt_micros: u32,
+}
+
+/// A tracker and a generator at work.
+struct Scene<'a> {
+    load: &'a Load,
+    tracker: PinnedChild,
+    lines: Lines<BufReader<ChildStdout>>,
+    feed: Option<Feed>,
+    network: Network,
 }
 
 /// One measurement.
@@ -74,15 +87,21 @@ pub(super) fn measure(stable: &Stable, contender: Contender, load: &Load) -> Res
         host.group_packets(core)?;
         host.receive_on(core)?;
     }
-    let mut tracker = stable.start(contender, &network, load.tracker_core)?;
+    let feed = match load.cable {
+        Kind::Pages => Some(Feed::new(&network.client, load.load_core)?),
+        Kind::Packets => None,
+    };
+    let tracker = stable.start(contender, &network, load.tracker_core)?;
     let log = stable.directory.join("xsk-load.log");
-    let mut generator = PinnedChild::spawn(&load.command(&network), load.load_core, &log, Output::ToCaller)?;
-    let mut lines = BufReader::new(generator.take_output()?).lines();
+    let command = load.command(&network, feed.as_ref());
+    let mut generator = PinnedChild::spawn(&command, load.load_core, &log, Output::ToCaller)?;
+    let lines = BufReader::new(generator.take_output()?).lines();
+    let mut scene = Scene { load, tracker, lines, feed, network };
     let mut samples = Vec::new();
     let percents = std::iter::once(None).chain(load.percent.iter().copied().map(Some));
     for percent in percents {
-        let sample = read_sample(&mut lines, &tracker, load, percent);
-        tracker.check_running()?;
+        let sample = scene.read_sample(percent);
+        scene.tracker.check_running()?;
         let sample = match sample {
             Ok(sample) => sample,
             Err(error) => {
@@ -96,11 +115,14 @@ pub(super) fn measure(stable: &Stable, contender: Contender, load: &Load) -> Res
 }
 
 impl Load {
-    fn command(&self, network: &Network) -> Command {
+    fn command(&self, network: &Network, feed: Option<&Feed>) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/run/netns/{}", network.client.namespace));
         command.arg(&self.generator).args(["sweep", "--json", "--i-own-this-tracker", "--fill"]);
         command.args(["--interface", &network.client.interface, "--attach", "native"]);
+        if let Some(feed) = feed {
+            command.args(["--send-through", &feed.interface]);
+        }
         command.args(["--next-hop", &CABLE.destination.map(|byte| format!("{byte:02x}")).join(":")]);
         command.args(["--source-network", &format!("{FORGED_NETWORK}.0.0.0/8")]);
         command.args(["--sources", &SOURCES.to_string()]);
@@ -115,40 +137,60 @@ impl Load {
     }
 }
 
-/// Reads what the generator says until its next result, and the clocks of tracker and core as it begins and ends to measure.
-fn read_sample(
-    lines: &mut Lines<BufReader<ChildStdout>>,
-    tracker: &PinnedChild,
-    load: &Load,
-    percent: Option<u32>,
-) -> Result<Sample> {
-    let mut begun = None;
-    let mut spent = None;
-    for line in lines {
-        let line = line.context("cannot read what the load generator prints")?;
-        let event: Value =
-            serde_json::from_str(&line).with_context(|| format!("the load generator printed {line:?}"))?;
-        match event["event"].as_str() {
-            Some("filled") if event["answered"] != event["peers"] => {
-                let (answered, peers) = (&event["answered"], &event["peers"]);
-                eprintln!("doubt: {answered} of {peers} peers were announced before the measurement");
+impl Scene<'_> {
+    /// Reads what the generator says until its next result, and the clocks of tracker and core as it begins and ends to
+    /// measure.
+    fn read_sample(&mut self, percent: Option<u32>) -> Result<Sample> {
+        let mut begun = None;
+        let mut spent = None;
+        let mut interrupts = Vec::new();
+        while let Some(line) = self.lines.next() {
+            let line = line.context("cannot read what the load generator prints")?;
+            let event: Value = serde_json::from_str(&line)
+                .with_context(|| format!("the load generator printed {line:?}"))?;
+            match event["event"].as_str() {
+                Some("filled") => self.filled(&event)?,
+                Some("measuring") => {
+                    interrupts = cpu::receive_interrupts()?;
+                    begun = Some(self.cpu_time()?);
+                }
+                Some("measured") => {
+                    spent = Some(self.cpu_time()?);
+                    if self.feed.is_some() {
+                        cable::check_cores(&interrupts, [self.load.tracker_core, self.load.load_core])?;
+                    }
+                }
+                Some("result") => {
+                    let (begun, spent) = begun.zip(spent).context("a result without its beginning")?;
+                    let seconds = event["seconds"].as_f64().context("a result without its time")?;
+                    return Ok(Sample {
+                        percent,
+                        result: event,
+                        process_share: (spent.process_secs - begun.process_secs) / seconds,
+                        core_share: (spent.core_secs - begun.core_secs) / seconds,
+                    });
+                }
+                _ => {}
             }
-            Some("measuring") => begun = Some(CpuTime::read(tracker.id(), load.tracker_core)?),
-            Some("measured") => spent = Some(CpuTime::read(tracker.id(), load.tracker_core)?),
-            Some("result") => {
-                let (begun, spent) = begun.zip(spent).context("a result without its beginning")?;
-                let seconds = event["seconds"].as_f64().context("a result without its time")?;
-                return Ok(Sample {
-                    percent,
-                    result: event,
-                    process_share: (spent.process_secs - begun.process_secs) / seconds,
-                    core_share: (spent.core_secs - begun.core_secs) / seconds,
-                });
-            }
-            _ => {}
+        }
+        bail!("the load generator ended early")
+    }
+
+    /// The tracker has all peers, and what warms it up for the first measurement is on its way.
+    fn filled(&self, event: &Value) -> Result<()> {
+        let (answered, peers) = (&event["answered"], &event["peers"]);
+        if answered != peers {
+            eprintln!("doubt: {answered} of {peers} peers were announced before the measurement");
+        }
+        match &self.feed {
+            Some(feed) => cable::take_in_by_timer(&self.network, feed, self.load.interrupt_micros),
+            None => Ok(()),
         }
     }
-    bail!("the load generator ended early")
+
+    fn cpu_time(&self) -> Result<CpuTime> {
+        CpuTime::read(self.tracker.id(), self.load.tracker_core)
+    }
 }
 
 /// Where the measurements at set rates of one contender are kept for the picture.

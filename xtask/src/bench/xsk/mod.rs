@@ -3,6 +3,7 @@
 //!
 //! Needs root, for the kernel's sake, and touches no interface but those that it makes.
 
+mod cable;
 mod contender;
 mod measure;
 mod report;
@@ -37,6 +38,12 @@ pub(crate) struct Arguments {
     /// Measure latency and loss at these percentages of each tracker's own highest rate; the report asks for 10, 50, 70, 90
     #[arg(long, value_delimiter = ',', default_values_t = [10, 30, 50, 70, 90], value_parser = clap::value_parser!(u32).range(1..=100))]
     percent: Vec<u32>,
+    /// How requests reach the tracker's end of the cable
+    #[arg(long, value_enum, default_value_t = cable::Kind::Pages)]
+    cable: cable::Kind,
+    /// Microseconds for which each end holds interrupts back, with pages
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(10..=2000))]
+    interrupt_micros: u32,
     /// Which trackers to measure; without it, all that are there
     #[arg(long, value_delimiter = ',', value_enum)]
     trackers: Vec<Contender>,
@@ -52,7 +59,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let directory = workspace.target.join("bench");
     std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let mut results = Results::at(&directory, arguments.add || arguments.report)?;
+    let mut results = Results::at(&directory, arguments.cable, arguments.add || arguments.report)?;
     let generator = workspace.build_load_generator()?;
     if !arguments.report {
         measure_rounds(workspace, arguments, &generator, &mut results)?;
@@ -85,6 +92,8 @@ fn measure_rounds(
         torrents: arguments.torrents,
         under_way: arguments.under_way,
         percent: arguments.percent.clone(),
+        cable: arguments.cable,
+        interrupt_micros: arguments.interrupt_micros,
     };
     for _ in 0..arguments.rounds {
         let number = results.rounds.len();

@@ -1,5 +1,6 @@
 //! All rounds, kept in a file between calls: on a machine that others use too, rounds are measured when it is quiet.
 
+use super::cable::Kind;
 use super::contender::Contender;
 use super::measure::{Sample, picture_data};
 use crate::bench::report::Spread;
@@ -22,9 +23,12 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// In this directory: those that are there already, if they are to be kept.
-    pub(super) fn at(directory: &Path, keep: bool) -> Result<Self> {
-        let file = directory.join("xsk-rounds.jsonl");
+    /// In this directory, over this kind of cable: those that are there already, if they are to be kept.
+    pub(super) fn at(directory: &Path, cable: Kind, keep: bool) -> Result<Self> {
+        let file = directory.join(match cable {
+            Kind::Pages => "xsk-rounds.jsonl",
+            Kind::Packets => "xsk-rounds-packets.jsonl",
+        });
         let mut rounds = Vec::new();
         if keep {
             let text =
