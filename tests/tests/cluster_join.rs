@@ -1,5 +1,6 @@
 //! A node that joins: before it is ready it has what another node has, over connections that break and lie, or it starts without.
 
+use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -96,6 +97,41 @@ fn what_a_node_is_given_is_a_snapshot_that_a_file_may_be() {
     std::fs::write(&path, &fetched.body).expect("the directory is ours");
     let node = start(&[format!("state.snapshot={}", path.display())]);
     assert_eq!(figures(&node), figures(&donor));
+}
+
+/// A daemon that joins a node which takes its connection and says nothing.
+fn waiting_to_join() -> (Daemon, TcpListener, TcpStream) {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    let address = silent.local_addr().expect("it is bound");
+    let join = format!("batchsync.cluster.join={address}");
+    let arguments = ["-i", "127.0.0.1", "-p", "0", "-P", "0", "--set", &join];
+    let more = ["--set", "batchsync.cluster.join_timeout_secs=60"];
+    let daemon = Daemon::spawn(&mut Daemon::command(&[&arguments[..], &more].concat()));
+    let (connection, _) = silent.accept().expect("it asks");
+    (daemon, silent, connection)
+}
+
+#[test]
+fn a_reload_that_comes_before_it_is_ready_is_done_then() {
+    let (daemon, silent, connection) = waiting_to_join();
+    daemon.signal(Signal::SIGHUP);
+    drop((silent, connection));
+    daemon.await_log_line("ready: ");
+    daemon.await_log_line("reloaded access.deny");
+}
+
+#[test]
+fn it_may_be_stopped_before_it_is_ready() {
+    let (mut daemon, _silent, _connection) = waiting_to_join();
+    assert!(daemon.terminate().success(), "{}", daemon.log());
+    daemon.await_log_line("SIGTERM before anything was served");
+}
+
+#[test]
+fn a_proxy_gets_nothing_though_its_address_is_that_of_a_node() {
+    let both = ["batchsync.cluster.admin_ip=127.0.0.1", "access.proxy=127.0.0.1"];
+    let donor = start(&both.map(str::to_owned));
+    assert_eq!(http::get(donor.tcp_v4(), "/cluster/snapshot").status, 403);
 }
 
 #[test]

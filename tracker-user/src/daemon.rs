@@ -9,7 +9,8 @@ use crate::config::types::{Config, Mode, Transport, XskConfig};
 use crate::control::socket::{self, ControlSocket, Desk};
 use crate::control::watchdog::{self, Watchdog};
 use crate::control::{
-    self, Control, Crew, End, KeptKeys, Kernel, KeySource, Lists, QueueThreads, Signals, StateKeeper, keys,
+    self, Control, Crew, End, EndingSignals, KeptKeys, Kernel, KeySource, Lists, QueueThreads, Signals,
+    StateKeeper, keys,
 };
 use crate::counters::Counters;
 use crate::http;
@@ -113,15 +114,16 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
         kept_keys,
         origin,
     } = opened;
-    let (tracker, lists) = make_tracker(config, origin)?;
-    let state = StateKeeper::start(&config.state, &tracker, origin)?;
-    join::join(&config.batchsync, &tracker, control::state::timeouts(&config.tracker)).await;
+    // Those that come while everything is read wait until it is.
+    let mut signals = Signals::catch().context("cannot catch signals")?;
+    let Some(Prepared { tracker, lists, state }) = prepare(config, origin, &mut signals.ending).await? else {
+        return Ok(());
+    };
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
     let service = http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?;
     let service = Arc::new(service.with_snapshots(origin, &config.batchsync.admin_ip));
     let cluster = Cluster::join(config, group_sockets, &tracker, &counters)?;
 
-    let signals = Signals::catch().context("cannot catch signals")?;
     let (lost, lost_workers) = unbounded_channel();
     let pulses = Arc::new(Pulses::with_period(watchdog::period(&notifier)));
     let mut workers = Workers::new(lost, Arc::clone(&pulses));
@@ -156,10 +158,41 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
     };
     let end = control.run(signals, lost_workers).await;
     stopping(&notifier, &end);
-    let stopped = workers.stop().and(control.queue_threads.stop()).and(state.stop());
+    let stopped = workers.stop().and(control.queue_threads.stop());
+    finish(end, stopped, state)
+}
+
+/// The last of it, once nothing is served any more.
+fn finish(end: End, stopped: Result<()>, state: StateKeeper) -> Result<()> {
     match end {
-        End::Asked(_) | End::Drained => stopped,
-        End::WorkerLost(name) => stopped.and_then(|()| bail!("worker {name} ended by itself")),
+        End::Asked(_) | End::Drained => stopped.and(state.stop()),
+        // Whatever it was in the middle of must not take the place of a snapshot that is whole.
+        End::WorkerLost(name) => {
+            stopped.and(state.abandon()).and_then(|()| bail!("worker {name} ended by itself"))
+        }
+    }
+}
+
+/// What is there before anything is served.
+struct Prepared {
+    tracker: Arc<Tracker>,
+    lists: Arc<Lists>,
+    state: StateKeeper,
+}
+
+/// Makes the tracker, with its lists, what an earlier run has left, and what another node knows; nothing where a signal ends
+/// that.
+async fn prepare(config: &Config, origin: Origin, ending: &mut EndingSignals) -> Result<Option<Prepared>> {
+    let (tracker, lists) = make_tracker(config, origin)?;
+    let state = StateKeeper::start(&config.state, &tracker, origin)?;
+    let joining = join::join(&config.batchsync, &tracker, control::state::timeouts(&config.tracker));
+    tokio::select! {
+        biased;
+        signal = ending.next() => {
+            log::info!("{signal} before anything was served: stopping");
+            state.abandon().map(|()| None)
+        }
+        () = joining => Ok(Some(Prepared { tracker, lists, state })),
     }
 }
 

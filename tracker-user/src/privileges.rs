@@ -92,7 +92,8 @@ pub fn give_up(config: &TrackerConfig, keeps: Keeps) -> Result<(), PrivilegeErro
             keep(&keeps.capabilities()).map_err(PrivilegeError::Capabilities)?;
         }
         log::info!("running as {}", user.name);
-    } else if !is_root {
+    } else {
+        // Somebody else with some of root's rights, or root, who was asked to stay.
         drop_others(&keeps.capabilities()).map_err(PrivilegeError::Capabilities)?;
     }
     // Whatever is started from here on gets no more than this process has.

@@ -107,7 +107,11 @@ impl Daemon {
         Ended { status, log: daemon.log() }
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    /// Starts a command made by [`Daemon::command`] and does not wait until it is ready: it knows no addresses.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -135,6 +135,17 @@ fn a_snapshot_that_could_not_be_written_is_an_error_at_the_start() {
 }
 
 #[test]
+fn a_last_snapshot_that_cannot_be_written_is_no_success() {
+    let directory = TemporaryDirectory::new();
+    let state = directory.subdirectory("state");
+    let mut daemon = start(&with_snapshot(&state.join("snapshot")));
+    announce(&daemon);
+    fs::remove_dir_all(&state).expect("the directory is ours");
+    assert!(!daemon.terminate().success());
+    assert!(daemon.log().contains("the last snapshot is not written"), "{}", daemon.log());
+}
+
+#[test]
 fn within_a_root_directory_nobody_keeps_the_snapshot() {
     if !is_root_or_skipped("chroot") {
         return;

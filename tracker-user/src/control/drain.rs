@@ -36,7 +36,7 @@ impl Drain {
         loop {
             drain.looks.tick().await;
             let (now, served) = (Instant::now(), served(counters));
-            if served != drain.served || service.full_scrapes_running() > 0 {
+            if served != drain.served || service.streams_running() > 0 {
                 (drain.served, drain.quiet_since) = (served, now);
             }
             if now >= drain.ends_at || now - drain.quiet_since >= QUIET {

@@ -60,11 +60,17 @@ pub enum End {
     WorkerLost(String),
 }
 
-/// The signals, caught from here on: made before the daemon says that it is ready.
+/// The signals, caught from here on: made before anything takes long, since SIGHUP ends a process that does not catch it.
 pub struct Signals {
+    /// Those that end the daemon.
+    pub ending: EndingSignals,
+    hangup: Signal,
+}
+
+/// SIGTERM and SIGINT.
+pub struct EndingSignals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
 impl Signals {
@@ -73,11 +79,18 @@ impl Signals {
     /// # Errors
     /// Where the kernel refuses.
     pub fn catch() -> Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { ending: EndingSignals { terminate, interrupt }, hangup: signal(SignalKind::hangup())? })
+    }
+}
+
+impl EndingSignals {
+    /// Waits for one, and names it.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }
 
@@ -130,8 +143,7 @@ impl Control<'_> {
         let mut sweeper = Sweeper::new(self.config.tracker.peer_timeout_secs);
         loop {
             tokio::select! {
-                _ = signals.terminate.recv() => return End::Asked("SIGTERM"),
-                _ = signals.interrupt.recv() => return End::Asked("SIGINT"),
+                signal = signals.ending.next() => return End::Asked(signal),
                 _ = signals.hangup.recv() => self.reload_for_systemd(),
                 Some(order) = self.orders.recv() => self.obey(order, &mut drain),
                 () = Drain::is_over(&mut drain, self.counters, self.service) => return End::Drained,

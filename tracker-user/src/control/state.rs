@@ -10,6 +10,7 @@ use crate::state::snapshot::file::{self, Loaded, Written};
 use crate::state::snapshot::writer::Origin;
 use crate::tracker::Tracker;
 use anyhow::{Context, Result, bail};
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,9 +61,23 @@ pub const fn timeouts(config: &TrackerConfig) -> Timeouts {
 
 /// Keeps the files of the state up to date.
 pub struct StateKeeper {
-    /// Ends the thread when it is dropped.
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// Where there is anything to write.
+    thread: Option<Thread>,
+}
+
+/// The thread, and the way to end it.
+struct Thread {
+    end: Sender<Last>,
+    handle: JoinHandle<io::Result<()>>,
+}
+
+/// What the thread does last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    /// Another snapshot.
+    Snapshot,
+    /// Nothing: the snapshot of before stays.
+    Nothing,
 }
 
 impl StateKeeper {
@@ -74,24 +89,44 @@ impl StateKeeper {
         check("state.snapshot", config.snapshot.as_deref(), file::check_writable)?;
         check("state.export", config.export.as_deref(), export::check_writable)?;
         if config.snapshot.is_none() && config.export.is_none() {
-            return Ok(Self { stop: None, thread: None });
+            return Ok(Self { thread: None });
         }
-        let (stop, stopped) = channel();
-        let keeper = Keeper { config: config.clone(), tracker: Arc::clone(tracker), origin, stopped };
+        let (end, stopped) = channel();
+        let keeper = Keeper {
+            config: config.clone(),
+            tracker: Arc::clone(tracker),
+            origin,
+            stopped,
+            heard: Cell::new(None),
+        };
         let thread = thread::Builder::new().name("state".to_owned());
-        let thread = thread.spawn(move || keeper.run()).context("cannot start a thread")?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        let handle = thread.spawn(move || keeper.run()).context("cannot start a thread")?;
+        Ok(Self { thread: Some(Thread { end, handle }) })
     }
 
     /// Writes the last snapshot. To be done when nothing is served any more.
     ///
     /// # Errors
+    /// Where it cannot be written, or the thread has ended before: what is known now is lost.
+    pub fn stop(self) -> Result<()> {
+        self.end(Last::Snapshot)
+    }
+
+    /// Leaves the files as they are: what is in memory is not to be trusted, or no more than what is in them.
+    ///
+    /// # Errors
     /// Where the thread has ended before.
-    pub fn stop(mut self) -> Result<()> {
-        self.stop = None;
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Err(_panic)) => bail!("the thread that writes snapshots panicked"),
-            _ => Ok(()),
+    pub fn abandon(self) -> Result<()> {
+        self.end(Last::Nothing)
+    }
+
+    fn end(self, last: Last) -> Result<()> {
+        let Some(Thread { end, handle }) = self.thread else { return Ok(()) };
+        // A thread that has ended says why below.
+        let _ = end.send(last);
+        match handle.join() {
+            Err(_panic) => bail!("the thread that writes snapshots panicked"),
+            Ok(written) => written.context("the last snapshot is not written, the one of before stays"),
         }
     }
 }
@@ -111,18 +146,20 @@ struct Keeper {
     config: StateConfig,
     tracker: Arc<Tracker>,
     origin: Origin,
-    stopped: Receiver<()>,
+    stopped: Receiver<Last>,
+    /// What was heard there: it may come in the middle of a snapshot, and counts for all that follows.
+    heard: Cell<Option<Last>>,
 }
 
 /// Why the thread stops waiting.
 enum Woken {
     Due,
-    Stopped,
+    Stopped(Last),
 }
 
 impl Keeper {
-    /// Runs until the [`StateKeeper`] is stopped.
-    fn run(self) {
+    /// Runs until the [`StateKeeper`] is stopped; how the last snapshot went.
+    fn run(self) -> io::Result<()> {
         let period = |path: &Option<_>, secs: u32| {
             (path.is_some() && secs > 0).then(|| Duration::from_secs(u64::from(secs)))
         };
@@ -131,29 +168,43 @@ impl Keeper {
         let begun = Instant::now();
         let mut snapshot_due = snapshot_period.map(|period| begun + period);
         let mut export_due = export_period.map(|_| begun);
-        while let Woken::Due = self.wait(snapshot_due.into_iter().chain(export_due).min()) {
+        let last = loop {
+            if let Woken::Stopped(last) = self.wait(snapshot_due.into_iter().chain(export_due).min()) {
+                break last;
+            }
             let now = Instant::now();
             if export_due.is_some_and(|due| due <= now) {
                 self.export();
                 export_due = export_period.map(|period| now + period);
             }
             if snapshot_due.is_some_and(|due| due <= now) {
-                self.snapshot(self.resting());
+                // It is said in the log, and there will be another.
+                let _ = self.snapshot(self.resting());
                 snapshot_due = snapshot_period.map(|period| now + period);
             }
+        };
+        match last {
+            // Nobody is served any more, and somebody waits.
+            Last::Snapshot => self.snapshot(|| Ok(())),
+            Last::Nothing => Ok(()),
         }
-        // Nobody is served any more, and somebody waits.
-        self.snapshot(|| Ok(()));
     }
 
     fn wait(&self, due: Option<Instant>) -> Woken {
+        if let Some(last) = self.heard.get() {
+            return Woken::Stopped(last);
+        }
         let ended = match due {
             Some(due) => self.stopped.recv_timeout(due.saturating_duration_since(Instant::now())),
             None => self.stopped.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match ended {
             Err(RecvTimeoutError::Timeout) => Woken::Due,
-            _ => Woken::Stopped,
+            heard => {
+                let last = heard.unwrap_or(Last::Nothing);
+                self.heard.set(Some(last));
+                Woken::Stopped(last)
+            }
         }
     }
 
@@ -165,16 +216,17 @@ impl Keeper {
                 begun = Instant::now();
                 Ok(())
             }
-            Woken::Stopped => Err(io::ErrorKind::Interrupted.into()),
+            Woken::Stopped(_) => Err(io::ErrorKind::Interrupted.into()),
         }
     }
 
-    fn snapshot(&self, rest: impl FnMut() -> io::Result<()>) {
-        let Some(path) = &self.config.snapshot else { return };
+    /// Writes a snapshot, where one is wanted, and says in the log how it went.
+    fn snapshot(&self, rest: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+        let Some(path) = &self.config.snapshot else { return Ok(()) };
         let begun = Instant::now();
         let written = file::write(path, self.tracker.store(), self.origin, rest);
         let (path, took) = (path.display(), begun.elapsed().as_millis());
-        match written {
+        match &written {
             Ok(Written { contents, bytes }) => {
                 let peers = contents.v4 + contents.v6;
                 log::info!("{path}: {peers} peers written, {bytes} bytes in {took} ms");
@@ -183,6 +235,7 @@ impl Keeper {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => log::error!("{path} cannot be written, the snapshot of before stays: {error}"),
         }
+        written.map(drop)
     }
 
     fn export(&self) {

@@ -71,11 +71,13 @@ enum Stream {
     Snapshot(SnapshotBody),
 }
 
-/// Who asks for a full scrape, and for what.
-struct FullScrapeRequest<'a> {
+/// Who asks, and how.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
     client: IpAddr,
     headers: &'a HeaderMap,
-    format: Format,
+    /// Only the headers of the answer are wanted.
+    is_head: bool,
 }
 
 impl Answer {
@@ -155,7 +157,7 @@ impl Dispatcher {
             scratch.body.extend_from_slice(b"this address is not served\n");
             return Answer::text(HttpVerdict::SourceDenied, StatusCode::FORBIDDEN);
         }
-        let headers = request.headers();
+        let asker = Asker { client, headers: request.headers(), is_head: request.method() == Method::HEAD };
         let query = request.uri().query().unwrap_or_default().as_bytes();
         match endpoint(request.uri(), &self.service.access.stats_path) {
             Endpoint::Announce | Endpoint::Scrape | Endpoint::FullScrape
@@ -165,11 +167,10 @@ impl Dispatcher {
             }
             Endpoint::Announce => self.announce(client, query, scratch),
             Endpoint::FullScrape if self.service.http.full_scrape => {
-                let request = FullScrapeRequest { client, headers, format: Format::Bencoded };
-                self.full_scrape(&request, scratch)
+                self.full_scrape(asker, Format::Bencoded, scratch)
             }
             Endpoint::Scrape | Endpoint::FullScrape => self.scrape(query, scratch),
-            Endpoint::Stats => self.stats(client, headers, query, scratch),
+            Endpoint::Stats => self.stats(asker, query, scratch),
             Endpoint::Snapshot => self.snapshot(source, query, scratch),
             Endpoint::Root => self.root(scratch),
             Endpoint::Nothing => not_found(scratch),
@@ -219,8 +220,8 @@ impl Dispatcher {
         }
     }
 
-    fn stats(&self, client: IpAddr, headers: &HeaderMap, query: &[u8], scratch: &mut Scratch) -> Answer {
-        if !stats::allows(&self.service.access.stats, client) {
+    fn stats(&self, asker: Asker<'_>, query: &[u8], scratch: &mut Scratch) -> Answer {
+        if !stats::allows(&self.service.access.stats, asker.client) {
             return stats_forbidden(scratch);
         }
         match stats::parse(query) {
@@ -228,9 +229,7 @@ impl Dispatcher {
                 scratch.body.extend_from_slice(b"full scrapes are not served here\n");
                 Answer::text(HttpVerdict::NotFound, StatusCode::NOT_FOUND)
             }
-            Ok(View::FullScrape(format)) => {
-                self.full_scrape(&FullScrapeRequest { client, headers, format }, scratch)
-            }
+            Ok(View::FullScrape(format)) => self.full_scrape(asker, format, scratch),
             Ok(View::Page(mode, form)) => {
                 stats::write(&mut scratch.body, mode, form, &self.service, Now::read());
                 let content_type = form.content_type();
@@ -257,10 +256,14 @@ impl Dispatcher {
         }
     }
 
-    fn full_scrape(&self, request: &FullScrapeRequest<'_>, scratch: &mut Scratch) -> Answer {
-        let FullScrapeRequest { client, headers, format } = *request;
+    fn full_scrape(&self, asker: Asker<'_>, format: Format, scratch: &mut Scratch) -> Answer {
+        let Asker { client, headers, is_head } = asker;
         if !stats::allows(&self.service.access.stats, client) {
             return stats_forbidden(scratch);
+        }
+        if is_head {
+            // Its headers alone, and no place taken for a body that nobody gets.
+            return Answer::text(HttpVerdict::FullScrapeBegun, StatusCode::OK);
         }
         let Service { full_scrapes, tracker, .. } = &*self.service;
         match full_scrape::begin(full_scrapes, tracker, client, format, headers) {
@@ -294,9 +297,10 @@ impl Dispatcher {
                     ..Answer::text(HttpVerdict::SnapshotBegun, StatusCode::OK)
                 };
             }
-            Err(NoSnapshot::Forbidden) => {
-                (b"batchsync.cluster.admin_ip does not have this address\n", StatusCode::FORBIDDEN)
-            }
+            Err(NoSnapshot::Forbidden) => (
+                b"batchsync.cluster.admin_ip does not have this address, or it is that of a proxy\n",
+                StatusCode::FORBIDDEN,
+            ),
             Err(NoSnapshot::Busy) => {
                 (b"as many snapshots as may are being made; try again\n", StatusCode::SERVICE_UNAVAILABLE)
             }

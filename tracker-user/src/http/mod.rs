@@ -100,7 +100,8 @@ impl Service {
     /// The same with snapshots for the nodes of these networks; without any, there are none.
     #[must_use]
     pub fn with_snapshots(self, origin: Origin, may_fetch: &[IpNet]) -> Self {
-        let snapshots = (!may_fetch.is_empty()).then(|| Snapshots::new(origin, may_fetch.to_vec()));
+        let proxies = self.access.proxy.clone();
+        let snapshots = (!may_fetch.is_empty()).then(|| Snapshots::new(origin, may_fetch.to_vec(), proxies));
         Self { snapshots, ..self }
     }
 
@@ -131,10 +132,10 @@ impl Service {
         now.seconds().saturating_sub(self.started.seconds())
     }
 
-    /// Full scrapes that are being sent.
-    pub fn full_scrapes_running(&self) -> u64 {
-        let [running, ..] = self.full_scrapes.figures();
-        running
+    /// Long answers that are being sent: full scrapes, and snapshots for nodes that join.
+    pub fn streams_running(&self) -> u64 {
+        let [full_scrapes, ..] = self.full_scrapes.figures();
+        full_scrapes + self.snapshots.as_ref().map_or(0, Snapshots::running)
     }
 
     /// The open connections that one worker may have: its part of the whole.

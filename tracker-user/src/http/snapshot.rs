@@ -1,6 +1,7 @@
 //! A snapshot of the store for a node that joins: made by a thread of its own and handed on piece by piece, so that packing it
 //! takes no time of a worker. Few are made at a time.
 
+use super::client_ip::contains;
 use super::query;
 use crate::clock::Now;
 use crate::state::moment::Moment;
@@ -29,6 +30,7 @@ const AHEAD: usize = 2;
 pub(super) struct Snapshots {
     origin: Origin,
     may_fetch: Vec<IpNet>,
+    proxies: Vec<IpNet>,
     places: Arc<Semaphore>,
 }
 
@@ -42,13 +44,18 @@ pub(super) enum NoSnapshot {
 }
 
 impl Snapshots {
-    /// For the nodes of these networks.
-    pub(super) fn new(origin: Origin, may_fetch: Vec<IpNet>) -> Self {
-        Self { origin, may_fetch, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    /// For the nodes of these networks, unless they are these proxies.
+    pub(super) fn new(origin: Origin, may_fetch: Vec<IpNet>, proxies: Vec<IpNet>) -> Self {
+        Self { origin, may_fetch, proxies, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Begins a snapshot of the parts from `from` on. The source of the connection decides who may have it: what a proxy says
-    /// of its clients does not count here.
+    /// Snapshots that are being made.
+    pub(super) fn running(&self) -> u64 {
+        AT_ONCE.saturating_sub(self.places.available_permits()) as u64
+    }
+
+    /// Begins a snapshot of the parts from `from` on. The source of the connection decides who may have it. A proxy may not,
+    /// whichever client it asks for: nodes ask each other without one.
     pub(super) fn begin(
         &self,
         tracker: &Arc<Tracker>,
@@ -56,7 +63,7 @@ impl Snapshots {
         from: u32,
     ) -> Result<SnapshotBody, NoSnapshot> {
         let source = source.to_canonical();
-        if !self.may_fetch.iter().any(|network| network.contains(&source)) {
+        if !contains(&self.may_fetch, source) || contains(&self.proxies, source) {
             return Err(NoSnapshot::Forbidden);
         }
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NoSnapshot::Busy)?;
@@ -127,14 +134,16 @@ mod tests {
     fn only_nodes_of_the_cluster_get_one_and_few_at_a_time() {
         let tracker = Arc::new(Tracker::new(TrackerConfig::default(), [1, 2]));
         let origin = Origin { store_id: 7, boot: Boot::default() };
-        let snapshots = Snapshots::new(origin, vec!["192.0.2.0/28".parse().unwrap()]);
+        let [nodes, proxies] = ["192.0.2.0/28", "192.0.2.8/29"].map(|network| vec![network.parse().unwrap()]);
+        let snapshots = Snapshots::new(origin, nodes, proxies);
         let begin = |source| snapshots.begin(&tracker, source, 0);
-        for stranger in ["192.0.2.16", "2001:db8::1"] {
+        for stranger in ["192.0.2.16", "2001:db8::1", "192.0.2.9", "::ffff:192.0.2.9"] {
             assert_eq!(begin(ip(stranger)).err(), Some(NoSnapshot::Forbidden));
         }
         // A body that is not read keeps its place.
         let mut bodies: Vec<_> = (0..AT_ONCE).map(|_| begin(ip("::ffff:192.0.2.1")).unwrap()).collect();
         bodies.iter_mut().for_each(|body| assert!(body.0.blocking_recv().is_some()));
+        assert_eq!(snapshots.running(), AT_ONCE as u64);
         drop(bodies);
         // Their threads end by themselves, and make room.
         while begin(ip("192.0.2.2")).err() == Some(NoSnapshot::Busy) {

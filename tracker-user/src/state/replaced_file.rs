@@ -2,9 +2,9 @@
 //! reads it finds the one or the other, however the machine stops.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What is added to the name of the file that is written.
@@ -20,7 +20,7 @@ pub struct ReplacedFile {
 }
 
 impl ReplacedFile {
-    /// Begins to write what will stand at `path`, with these permissions where the file is new.
+    /// Begins to write what will stand at `path`, with these permissions, whatever the umask is.
     ///
     /// # Errors
     /// Where the directory cannot be written to, or another process is writing the same file.
@@ -41,7 +41,9 @@ impl ReplacedFile {
                 break file;
             }
         };
+        // What is in it is gone before more people may read it, and fewer may before anything is in it.
         file.set_len(0)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
         Ok(Self { path: path.to_owned(), beside, file, is_committed: false })
     }
 
@@ -60,12 +62,17 @@ impl ReplacedFile {
     /// Puts the file in its place, once all of it is on the disk.
     ///
     /// # Errors
-    /// Where it cannot be written to the end. Then the one before stays.
+    /// Where it cannot be written to the end; then the one before stays. Or where it is in its place, and the directory is
+    /// perhaps not on the disk.
     pub fn commit(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.beside, &self.path)?;
         self.is_committed = true;
-        File::open(directory(&self.path))?.sync_all()
+        let on_disk = File::open(directory(&self.path)).and_then(|directory| directory.sync_all());
+        on_disk.map_err(|error| {
+            let what = format!("it is written, but its directory is perhaps not on the disk yet: {error}");
+            io::Error::new(error.kind(), what)
+        })
     }
 }
 
@@ -111,6 +118,7 @@ mod tests {
     use super::{ReplacedFile, beside, directory};
     use std::fs;
     use std::io::{ErrorKind, Write};
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     #[test]
@@ -130,6 +138,26 @@ mod tests {
         drop(ReplacedFile::create(&path, 0o600).unwrap());
         assert!(!beside(&path).exists());
         assert_eq!(fs::read(&path).unwrap(), b"after");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn its_permissions_are_those_that_were_asked_for() {
+        let path = std::env::temp_dir().join(format!("tracker-user-{}-permissions", std::process::id()));
+        // One that was left behind has permissions of its own.
+        for (left_behind, mode) in [(0o600, 0o666), (0o666, 0o600), (0o640, 0o604)] {
+            fs::write(beside(&path), "left behind").unwrap();
+            fs::set_permissions(beside(&path), fs::Permissions::from_mode(left_behind)).unwrap();
+            ReplacedFile::create(&path, mode).unwrap().commit().unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        }
+        fs::remove_file(&path).unwrap();
+        ReplacedFile::create(&path, 0o666).unwrap().commit().unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o666,
+            "the umask does not count"
+        );
         fs::remove_file(&path).unwrap();
     }
 

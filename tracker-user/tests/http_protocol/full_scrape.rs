@@ -154,13 +154,17 @@ fn a_connection_goes_on_after_a_full_scrape() {
 
 #[test]
 fn a_head_request_gets_no_body_and_holds_no_place() {
-    let server = start_with(|config| config.http.full_scrapes_max = 1);
+    let server = start_with(|config| {
+        (config.http.full_scrapes_max, config.http.full_scrape_interval_secs) = (1, 300);
+    });
     for _ in 0..3 {
         let mut client = server.connect();
         client.send("HEAD /scrape HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
         assert_eq!(client.response_head().status(), 200);
         assert!(client.is_closed());
     }
+    // Nor is it the one in five minutes.
+    assert_eq!(full_scrape(&server, "/scrape", "").status(), 200);
 }
 
 #[test]

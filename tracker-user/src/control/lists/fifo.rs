@@ -7,10 +7,10 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 
 /// Bytes that are read at a time: as much as a pipe holds.
@@ -55,6 +55,15 @@ impl Fifo {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         self.file = Some(File::from(open(&self.path, flags, Mode::empty())?));
         Ok(())
+    }
+
+    /// Whether what is open is not what is at its path: it has failed, or somebody has made another one in its place.
+    pub(super) fn is_astray(&self) -> bool {
+        let Some(file) = &self.file else { return true };
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        // Without one at the path there is nothing better than what is open.
+        let there = self.path.metadata().map(identity);
+        there.is_ok_and(|there| file.metadata().map(identity).is_ok_and(|open| open != there))
     }
 
     /// What to wait for.
@@ -132,7 +141,9 @@ mod tests {
     use crate::access_list::Change;
     use crate::info_hash::InfoHash;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::sys::stat::Mode;
     use nix::unistd::mkdtemp;
+    use nix::unistd::mkfifo;
     use proptest::collection::vec;
     use proptest::{prop_assert_eq, proptest};
     use std::fs::OpenOptions;
@@ -215,6 +226,23 @@ mod tests {
         assert_eq!(take_all(&mut fifo), Taken::default());
         writer.write_all(b"\n\n# a comment\n").unwrap();
         assert_eq!(take_all(&mut fifo).changes, [(info_hash, Change::Delete)]);
+    }
+
+    #[test]
+    fn one_that_was_made_anew_is_read_once_it_is_opened_again() {
+        let directory = Directory::new();
+        let path = directory.fifo();
+        let mut fifo = Fifo::open(path.clone(), Change::Add).unwrap();
+        assert!(!fifo.is_astray());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!fifo.is_astray(), "there is no other");
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        assert!(fifo.is_astray());
+        fifo.reopen().unwrap();
+        assert!(!fifo.is_astray());
+        let (text, change) = hash(7);
+        write(&path, &text);
+        assert_eq!(take_all(&mut fifo).changes, [change]);
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl Keeper {
                 Err(error)
             }
         };
-        for fifo in self.fifos.iter_mut().filter(|fifo| fifo.descriptor().is_none()) {
+        for fifo in self.fifos.iter_mut().filter(|fifo| fifo.is_astray()) {
             if let Err(error) = fifo.reopen() {
                 log::error!("{} still cannot be opened: {error}", fifo.path().display());
             }

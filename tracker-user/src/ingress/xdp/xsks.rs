@@ -134,13 +134,13 @@ impl Xsks {
         // Where nobody knows, at least the first.
         served.count = link_info::receive_queues(interface.index).unwrap_or(served.count.max(1));
         self.news.push((served.name.clone(), XskNews::Queues(served.count)));
-        let mut opening = Opening::default();
+        let (mut opening, mut waits_for_release) = (Opening::default(), true);
         for number in 0..served.count.min(self.most_queues()) {
             let mut queue = served.queues.get(&number).copied().unwrap_or_default();
             if queue.socket.is_some() || queue.back_off.is_some_and(|back_off| !back_off.is_over(now)) {
                 continue;
             }
-            match self.open(interface, served.slot, number) {
+            match self.open(interface, served.slot, number, waits_for_release) {
                 Ok(id) => {
                     queue.socket = Some(id);
                     opening.queues.push(number);
@@ -148,6 +148,9 @@ impl Xsks {
                 // The kernel did not know better how many there are.
                 Err(XskError::NoQueue { .. }) if number > 0 => break,
                 Err(error) => {
+                    // Whoever has this queue has it for longer than a moment, and the others too: whoever waits for
+                    // each does nothing else meanwhile.
+                    waits_for_release &= !matches!(error, XskError::Busy { .. });
                     queue.back_off = Some(BackOff::after(queue.back_off, now));
                     self.news.push((served.name.clone(), XskNews::NotOpened(number)));
                     opening.error = Some(XdpError::Xsk(served.name.clone(), error));
@@ -165,8 +168,15 @@ impl Xsks {
         Some(Served { name: interface.name.clone(), slot, is_up: true, count: 0, queues: BTreeMap::new() })
     }
 
-    fn open(&mut self, interface: &Interface, slot: u16, number: u32) -> Result<SocketId, XskError> {
-        let socket = QueueSocket::open(interface.index, number, &self.options())?;
+    fn open(
+        &mut self,
+        interface: &Interface,
+        slot: u16,
+        number: u32,
+        waits_for_release: bool,
+    ) -> Result<SocketId, XskError> {
+        let options = Options { waits_for_release, ..self.options() };
+        let socket = QueueSocket::open(interface.index, number, &options)?;
         self.map.set(xsk_index(slot, number), socket.as_fd().as_raw_fd(), 0).map_err(|error| {
             let error = std::io::Error::other(error.to_string());
             XskError::System { queue: number, step: "cannot be told to the XDP program", error }
@@ -296,6 +306,7 @@ impl Xsks {
             fill: ring_size,
             copy_mode: zero_copy,
             need_wakeup: true,
+            waits_for_release: true,
             busy_poll: (busy_poll_micros > 0).then_some(busy_poll),
             transmit_budget,
         }

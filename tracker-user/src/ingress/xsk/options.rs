@@ -24,6 +24,9 @@ pub struct Options {
     pub copy_mode: CopyMode,
     /// Whether the kernel sleeps until it is woken up, which spares it and this process from looking (Linux 5.4).
     pub need_wakeup: bool,
+    /// Whether to wait a little, a quarter of a second at most, for a queue that is taken: of a socket that was just closed,
+    /// the kernel lets go a moment later.
+    pub waits_for_release: bool,
     /// Whether and how the queue is polled by this process.
     pub busy_poll: Option<BusyPoll>,
     /// Packets that one wake-up sends at most, where the kernel copies (`XDP_MAX_TX_SKB_BUDGET`, Linux 6.17; older ones
@@ -38,6 +41,7 @@ impl Default for Options {
             fill: 2048,
             copy_mode: CopyMode::Auto,
             need_wakeup: true,
+            waits_for_release: true,
             busy_poll: None,
             transmit_budget: 64,
         }

@@ -362,7 +362,8 @@ fn bind(
     };
     let mut last = Error::from(ErrorKind::Unsupported);
     for mode in modes {
-        match bind_patiently(socket, interface, number, mode | wakeup_flag(options)) {
+        let looks = if options.waits_for_release { RELEASE_LOOKS } else { 0 };
+        match bind_patiently(socket, [interface, number], mode | wakeup_flag(options), looks) {
             Ok(()) => return Ok(*mode == libc::XDP_ZEROCOPY),
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                 return Err(XskError::Busy { queue: number });
@@ -385,8 +386,8 @@ fn wakeup_flag(options: &Options) -> u16 {
 
 /// Binds, and waits a little where the queue is taken: of a socket that was just closed, the kernel lets go in a worker of its
 /// own, a moment later (`xp_release_deferred`).
-fn bind_patiently(socket: &OwnedFd, interface: u32, number: u32, flags: u16) -> Result<()> {
-    for _ in 0..RELEASE_LOOKS {
+fn bind_patiently(socket: &OwnedFd, [interface, number]: [u32; 2], flags: u16, looks: u32) -> Result<()> {
+    for _ in 0..looks {
         match bind_as(socket, interface, number, flags) {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => thread::sleep(RELEASE_PAUSE),
             result => return result,
