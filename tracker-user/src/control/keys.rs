@@ -127,17 +127,18 @@ impl KeySource {
     pub(super) fn reload(&mut self, keys: &SharedKeys, kernel: &Kernel) {
         self.follow_clock(keys, kernel);
         let Some(Shared { path, schedule }) = &mut self.shared else { return };
-        match Secrets::read(path) {
-            Ok(secrets) => {
-                schedule.replace_secrets(secrets);
-                log::info!("secrets of connection ids read again from {path:?}");
-            }
+        let path = path.clone();
+        let read = Secrets::read(&path).map(|secrets| schedule.replace_secrets(secrets));
+        let changed = self.now(keys).filter(|(before, now)| keys_differ(before, now));
+        if let Some((_, now)) = changed {
+            publish(now, keys, kernel);
+        }
+        // Only what is in force is said to be.
+        match read {
+            Ok(()) => log::info!("secrets of connection ids read again from {path:?}"),
             Err(error) => log::error!("connection ids go on with the secrets of before: {error}"),
         }
-        if let Some((before, now)) = self.now(keys)
-            && keys_differ(&before, &now)
-        {
-            publish(now, keys, kernel);
+        if changed.is_some() {
             log::warn!(
                 "other secrets count for the present: connection ids given out with those of before are refused; a line \
                  with a time to come changes secrets without that"
