@@ -85,6 +85,7 @@ fn headers_over_the_limit_are_refused() {
     many.await_close();
     let mut large = server.connect();
     large.try_send(format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(17_000)));
+    assert_eq!(large.response_head().status(), 431);
     large.await_close();
     assert_eq!(server.stop_and_count(), [(HttpVerdict::Malformed, 2)]);
 }

@@ -129,6 +129,16 @@ fn head_is_answered_with_the_length_of_the_body_but_without_it() {
 }
 
 #[test]
+fn a_refusal_arrives_though_nobody_reads_the_body_of_the_request() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let body = "x".repeat(10_000);
+    client.send(format!("POST {TARGET} HTTP/1.1\r\nHost: tracker\r\nContent-Length: 10000\r\n\r\n{body}"));
+    assert_eq!(client.response().status(), 405);
+    client.await_close();
+}
+
+#[test]
 fn other_methods_are_refused_and_told_which_ones_there_are() {
     let server = Server::start();
     let methods = ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "FOO"];
