@@ -9,8 +9,7 @@ use crate::state::moment::{Elapsed, Moment};
 use crate::state::snapshot::file::{self, Loaded, Written};
 use crate::state::snapshot::writer::Origin;
 use crate::tracker::Tracker;
-use anyhow::{Context, Result, bail};
-use std::cell::Cell;
+use anyhow::{Context, Result, anyhow};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,23 +60,10 @@ pub const fn timeouts(config: &TrackerConfig) -> Timeouts {
 
 /// Keeps the files of the state up to date.
 pub struct StateKeeper {
+    /// Ends the thread when it is dropped.
+    stop: Option<Sender<()>>,
     /// Where there is anything to write.
-    thread: Option<Thread>,
-}
-
-/// The thread, and the way to end it.
-struct Thread {
-    end: Sender<Last>,
-    handle: JoinHandle<io::Result<()>>,
-}
-
-/// What the thread does last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Last {
-    /// Another snapshot.
-    Snapshot,
-    /// Nothing: the snapshot of before stays.
-    Nothing,
+    thread: Option<JoinHandle<Keeper>>,
 }
 
 impl StateKeeper {
@@ -89,19 +75,13 @@ impl StateKeeper {
         check("state.snapshot", config.snapshot.as_deref(), file::check_writable)?;
         check("state.export", config.export.as_deref(), export::check_writable)?;
         if config.snapshot.is_none() && config.export.is_none() {
-            return Ok(Self { thread: None });
+            return Ok(Self { stop: None, thread: None });
         }
-        let (end, stopped) = channel();
-        let keeper = Keeper {
-            config: config.clone(),
-            tracker: Arc::clone(tracker),
-            origin,
-            stopped,
-            heard: Cell::new(None),
-        };
+        let (stop, stopped) = channel();
+        let keeper = Keeper { config: config.clone(), tracker: Arc::clone(tracker), origin, stopped };
         let thread = thread::Builder::new().name("state".to_owned());
-        let handle = thread.spawn(move || keeper.run()).context("cannot start a thread")?;
-        Ok(Self { thread: Some(Thread { end, handle }) })
+        let thread = thread.spawn(move || keeper.run()).context("cannot start a thread")?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 
     /// Writes the last snapshot. To be done when nothing is served any more.
@@ -109,7 +89,9 @@ impl StateKeeper {
     /// # Errors
     /// Where it cannot be written, or the thread has ended before: what is known now is lost.
     pub fn stop(self) -> Result<()> {
-        self.end(Last::Snapshot)
+        let Some(keeper) = self.end()? else { return Ok(()) };
+        // Nobody is served any more, and somebody waits.
+        keeper.snapshot(|| Ok(())).context("the last snapshot is not written, the one of before stays")
     }
 
     /// Leaves the files as they are: what is in memory is not to be trusted, or no more than what is in them.
@@ -117,17 +99,13 @@ impl StateKeeper {
     /// # Errors
     /// Where the thread has ended before.
     pub fn abandon(self) -> Result<()> {
-        self.end(Last::Nothing)
+        self.end().map(drop)
     }
 
-    fn end(self, last: Last) -> Result<()> {
-        let Some(Thread { end, handle }) = self.thread else { return Ok(()) };
-        // A thread that has ended says why below.
-        let _ = end.send(last);
-        match handle.join() {
-            Err(_panic) => bail!("the thread that writes snapshots panicked"),
-            Ok(written) => written.context("the last snapshot is not written, the one of before stays"),
-        }
+    fn end(mut self) -> Result<Option<Keeper>> {
+        self.stop = None;
+        let ended = self.thread.take().map(JoinHandle::join).transpose();
+        ended.map_err(|_panic| anyhow!("the thread that writes snapshots panicked"))
     }
 }
 
@@ -146,20 +124,18 @@ struct Keeper {
     config: StateConfig,
     tracker: Arc<Tracker>,
     origin: Origin,
-    stopped: Receiver<Last>,
-    /// What was heard there: it may come in the middle of a snapshot, and counts for all that follows.
-    heard: Cell<Option<Last>>,
+    stopped: Receiver<()>,
 }
 
 /// Why the thread stops waiting.
 enum Woken {
     Due,
-    Stopped(Last),
+    Stopped,
 }
 
 impl Keeper {
-    /// Runs until the [`StateKeeper`] is stopped; how the last snapshot went.
-    fn run(self) -> io::Result<()> {
+    /// Runs until the [`StateKeeper`] is stopped, and gives itself back.
+    fn run(self) -> Self {
         let period = |path: &Option<_>, secs: u32| {
             (path.is_some() && secs > 0).then(|| Duration::from_secs(u64::from(secs)))
         };
@@ -168,10 +144,7 @@ impl Keeper {
         let begun = Instant::now();
         let mut snapshot_due = snapshot_period.map(|period| begun + period);
         let mut export_due = export_period.map(|_| begun);
-        let last = loop {
-            if let Woken::Stopped(last) = self.wait(snapshot_due.into_iter().chain(export_due).min()) {
-                break last;
-            }
+        while let Woken::Due = self.wait(snapshot_due.into_iter().chain(export_due).min()) {
             let now = Instant::now();
             if export_due.is_some_and(|due| due <= now) {
                 self.export();
@@ -182,29 +155,18 @@ impl Keeper {
                 let _ = self.snapshot(self.resting());
                 snapshot_due = snapshot_period.map(|period| now + period);
             }
-        };
-        match last {
-            // Nobody is served any more, and somebody waits.
-            Last::Snapshot => self.snapshot(|| Ok(())),
-            Last::Nothing => Ok(()),
         }
+        self
     }
 
     fn wait(&self, due: Option<Instant>) -> Woken {
-        if let Some(last) = self.heard.get() {
-            return Woken::Stopped(last);
-        }
         let ended = match due {
             Some(due) => self.stopped.recv_timeout(due.saturating_duration_since(Instant::now())),
             None => self.stopped.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match ended {
             Err(RecvTimeoutError::Timeout) => Woken::Due,
-            heard => {
-                let last = heard.unwrap_or(Last::Nothing);
-                self.heard.set(Some(last));
-                Woken::Stopped(last)
-            }
+            _ => Woken::Stopped,
         }
     }
 
@@ -216,7 +178,7 @@ impl Keeper {
                 begun = Instant::now();
                 Ok(())
             }
-            Woken::Stopped(_) => Err(io::ErrorKind::Interrupted.into()),
+            Woken::Stopped => Err(io::ErrorKind::Interrupted.into()),
         }
     }
 
@@ -231,7 +193,7 @@ impl Keeper {
                 let peers = contents.v4 + contents.v6;
                 log::info!("{path}: {peers} peers written, {bytes} bytes in {took} ms");
             }
-            // Another one follows at once.
+            // The tracker stops: another one follows at once, or is not wanted.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => log::error!("{path} cannot be written, the snapshot of before stays: {error}"),
         }
