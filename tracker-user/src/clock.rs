@@ -1,8 +1,15 @@
 //! One reading of the clock, taken by the ingress once per batch and handed down: nothing below reads a clock.
 
+use std::time::{Duration, SystemTime};
+
 /// Seconds that are counted before the host was started: more than a year, the longest that anything is remembered. So what
 /// was heard of before keeps its age when it is known again after a start.
 const BEFORE_START_SECS: u32 = 1 << 25;
+
+/// The time since the beginning of 1970, by the host's time of day, which may be set; zero before that.
+pub fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
 
 /// A point of `CLOCK_MONOTONIC`, in nanoseconds since the host started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

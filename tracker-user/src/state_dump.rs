@@ -2,7 +2,7 @@
 //! in minutes since 1970. Peers are not in it: they announce again.
 
 use crate::access_list::parse_line;
-use crate::clock::Now;
+use crate::clock::{Now, since_1970};
 use crate::config::types::TrackerConfig;
 use crate::info_hash::InfoHash;
 use crate::text_file::{BadLines, Line, read_lines};
@@ -10,7 +10,7 @@ use crate::tracker::Tracker;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Minutes since 1970 of moments that are known in seconds of [`Now`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +22,9 @@ pub struct Calendar {
 impl Calendar {
     /// By the clocks of the host.
     pub fn read(now: Now) -> Self {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         // From the fraction of a second, too: or the minute of one moment would change from one reading to the next.
         let into_second = Duration::from_nanos(now.nanoseconds() % 1_000_000_000);
-        let began = since_1970.saturating_sub(into_second + Duration::from_secs(now.seconds().into()));
+        let began = since_1970().saturating_sub(into_second + Duration::from_secs(now.seconds().into()));
         Self { began_secs: began.as_secs() }
     }
 

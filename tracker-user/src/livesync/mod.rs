@@ -17,13 +17,13 @@ pub use receiver::Receiver;
 pub use sealing::SharedRing;
 pub use sender::Sender;
 
+use crate::clock::since_1970;
 use crate::config::types::LivesyncConfig;
 use crate::tracker::Tracker;
 use packer::{Envelope, Packer};
 use receiver::Beliefs;
 use sealing::{Opener, Sealer};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Both directions of livesync, each for a thread of its own.
 pub fn join(
@@ -48,6 +48,5 @@ pub fn join(
 
 /// Milliseconds since 1970.
 pub(crate) fn unix_ms() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
 }

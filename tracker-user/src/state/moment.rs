@@ -1,8 +1,7 @@
 //! When a snapshot was written, by clocks that can be trusted after a restart: how long ago that is decides how old its peers
 //! are.
 
-use crate::clock::Now;
-use std::time::{SystemTime, UNIX_EPOCH};
+use crate::clock::{Now, since_1970};
 
 /// Where the kernel says which start of the host this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -58,8 +57,7 @@ impl Elapsed {
 impl Moment {
     /// This moment.
     pub fn read(boot: Boot, now: Now) -> Self {
-        let wall_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { wall_secs, secs: now.seconds(), boot }
+        Self { wall_secs: since_1970().as_secs(), secs: now.seconds(), boot }
     }
 
     /// How much later this moment is than an earlier one, perhaps on another host. Within one start of a host a clock that

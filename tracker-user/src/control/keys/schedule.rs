@@ -6,8 +6,9 @@
 //! which the clocks are ahead will be the first to issue with it.
 
 use super::secrets::Secrets;
+use crate::clock::since_1970;
 use nix::time::{ClockId, clock_gettime};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tracker_common::connection_id::{Keys, SharedClock};
 use tracker_common::siphash::{Key, siphash24};
 
@@ -37,8 +38,7 @@ impl Clocks {
     /// Where the kernel has none of them, which no kernel does.
     pub(super) fn read() -> nix::Result<Self> {
         let monotonic = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
-        let real = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(Self { real_ns: real.as_nanos() as u64, monotonic_ns: monotonic.as_nanos() as u64 })
+        Ok(Self { real_ns: since_1970().as_nanos() as u64, monotonic_ns: monotonic.as_nanos() as u64 })
     }
 }
 
