@@ -2,6 +2,8 @@
 
 mod announces;
 mod busy_networks;
+pub mod livesync;
+pub mod nats;
 mod xsk;
 
 pub use announces::{AnnounceCounters, AnnounceFigures, Noted, PEERS_WANTED, RENEWED_MINUTES, Which};
@@ -9,9 +11,9 @@ pub use busy_networks::{BusyNetworks, Network};
 pub use xsk::{InterfaceCounters, QueueCounters, XskCounters, XskEvent, XskNews};
 
 use crate::clock::Now;
-use crate::livesync::LivesyncCounters;
-use crate::nats::NatsCounters;
 use arc_swap::ArcSwapOption;
+use livesync::LivesyncCounters;
+use nats::NatsCounters;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

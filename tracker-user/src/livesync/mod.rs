@@ -1,7 +1,6 @@
 //! Livesync: what peers tell one node of a cluster, every other node hears by multicast within its network. Meets the
 //! tracker only through events, and is never on the way of a packet.
 
-pub mod counters;
 pub mod key_file;
 pub mod multicast;
 pub mod packer;
@@ -10,7 +9,6 @@ pub mod receiver;
 pub mod sealing;
 pub mod sender;
 
-pub use counters::LivesyncCounters;
 pub use multicast::GroupSockets;
 pub use packer::Times;
 pub use receiver::Receiver;
@@ -19,6 +17,7 @@ pub use sender::Sender;
 
 use crate::clock::since_1970;
 use crate::config::types::LivesyncConfig;
+use crate::counters::livesync::LivesyncCounters;
 use crate::tracker::Tracker;
 use packer::{Envelope, Packer};
 use receiver::Beliefs;

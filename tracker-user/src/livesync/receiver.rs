@@ -1,11 +1,11 @@
 //! The thread that takes in what other nodes of the cluster tell. What it does not believe it counts, and leaves no trace of.
 
-use super::counters::{LivesyncCounters, Received};
 use super::multicast::GroupReceiver;
 use super::packet::{Records, split};
 use super::sealing::{Opener, Unopened};
 use super::unix_ms;
 use crate::clock::Now;
+use crate::counters::livesync::{LivesyncCounters, Received};
 use crate::pulse::Pulse;
 use crate::tracker::{TakenIn, Tracker};
 use ipnet::IpNet;

@@ -1,9 +1,9 @@
 //! The thread that tells the cluster what this node has heard.
 
-use super::counters::{LivesyncCounters, Sent};
 use super::multicast::GroupSender;
 use super::packer::{Packed, Packer, Times};
 use crate::clock::Now;
+use crate::counters::livesync::{LivesyncCounters, Sent};
 use crate::events::PeerEvent;
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,6 @@
 //! which it was said, and once.
 
 mod access;
-mod counters;
 mod inbox;
 mod message;
 mod outbox;
@@ -14,11 +13,11 @@ mod session;
 mod worker;
 
 pub use access::AccessError;
-pub use counters::{Counted, NatsCounters};
 pub use worker::Worker;
 
 use crate::clock::Now;
 use crate::config::types::SyncConfig;
+use crate::counters::nats::NatsCounters;
 use crate::events::PeerEvent;
 use crate::livesync::SharedRing;
 use crate::livesync::sealing::{Opener, Sealer};

@@ -1,11 +1,11 @@
 //! One connection to a server, from its greeting to its end: what is told, what is heard, what is asked for. Whatever comes is
 //! counted; nothing that comes may end more than the connection.
 
-use super::counters::{Counted, NatsCounters};
 use super::inbox::{Inbox, Place};
 use super::message::{Content, Message, NodeId, Records};
 use super::outbox::{Audience, Outbox, Outgoing};
 use crate::clock::Now;
+use crate::counters::nats::{Counted, NatsCounters};
 use crate::livesync::sealing::{Opener, Sealer, Unopened};
 use crate::livesync::unix_ms;
 use crate::tracker::{TakenIn, Tracker};

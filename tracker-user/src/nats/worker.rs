@@ -2,10 +2,10 @@
 //! next. Each connection has a runtime of its own, so that nothing of one outlives it: no message that waited in it comes late.
 
 use super::access;
-use super::counters::{Counted, NatsCounters};
 use super::outbox::Outbox;
 use super::session::{End, Node, Session};
 use crate::config::types::{NatsServer, SyncConfig};
+use crate::counters::nats::{Counted, NatsCounters};
 use crate::pulse::Pulse;
 use async_nats::{Client, ConnectErrorKind, Event};
 use parking_lot::Mutex;

@@ -2,10 +2,10 @@
 
 use super::networks::{self, NetworkTable};
 use crate::clock::Now;
+use crate::counters::livesync::Received;
+use crate::counters::nats::Counted;
 use crate::counters::{AnnounceFigures, Counters, HttpVerdict, Which};
 use crate::http::Service;
-use crate::livesync::counters::Received;
-use crate::nats::Counted;
 use crate::peer_store::Totals;
 use tracker_common::abi::Counter;
 use tracker_common::verdict::Verdict;

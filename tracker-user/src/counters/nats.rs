@@ -1,6 +1,6 @@
 //! What is counted of the messages between sites.
 
-use crate::counters::CounterSet;
+use super::CounterSet;
 
 /// What is counted, each the index of its counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,12 +129,12 @@ pub struct NatsCounters(CounterSet<{ Counted::ALL.len() }>);
 
 impl NatsCounters {
     /// Adds to a counter.
-    pub(super) fn add(&self, counted: Counted, count: u64) {
+    pub fn add(&self, counted: Counted, count: u64) {
         self.0.add(counted as usize, count);
     }
 
     /// Sets a counter that is no sum.
-    pub(super) fn set(&self, counted: Counted, count: u64) {
+    pub fn set(&self, counted: Counted, count: u64) {
         self.0.set(counted as usize, count);
     }
 

@@ -1,6 +1,6 @@
 //! What livesync counts. Each set belongs to one thread.
 
-use crate::counters::CounterSet;
+use super::CounterSet;
 
 /// What is counted of what this node sends, each the index of its counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
