@@ -26,6 +26,7 @@ pub mod notify;
 pub mod peer_store;
 pub mod privileges;
 pub mod pulse;
+mod same_file;
 pub mod sandbox;
 pub mod scrape_format;
 mod secret_file;

@@ -1,10 +1,11 @@
 //! A file that is replaced whole: written beside, on the disk before it takes the place of the one before, so that whoever
 //! reads it finds the one or the other, however the machine stops.
 
+use crate::same_file::is_same;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What is added to the name of the file that is written.
@@ -93,10 +94,6 @@ impl Drop for ReplacedFile {
             let _ = fs::remove_file(&self.beside);
         }
     }
-}
-
-fn is_same(there: &fs::Metadata, file: &File) -> bool {
-    file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
 }
 
 fn beside(path: &Path) -> PathBuf {

@@ -3,14 +3,15 @@
 
 use crate::access_list::{Change, NotAHash, parse_line};
 use crate::info_hash::InfoHash;
+use crate::same_file::is_same;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 /// Bytes that are read at a time: as much as a pipe holds.
@@ -60,10 +61,8 @@ impl Fifo {
     /// Whether what is open is not what is at its path: it has failed, or somebody has made another one in its place.
     pub(super) fn is_astray(&self) -> bool {
         let Some(file) = &self.file else { return true };
-        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
         // Without one at the path there is nothing better than what is open.
-        let there = self.path.metadata().map(identity);
-        there.is_ok_and(|there| file.metadata().map(identity).is_ok_and(|open| open != there))
+        self.path.metadata().is_ok_and(|there| !is_same(&there, file))
     }
 
     /// What to wait for.
