@@ -1,6 +1,7 @@
 //! What nodes of a cluster tell each other beyond their network, through servers of NATS.
 
 use async_nats::ServerAddr;
+use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -127,20 +128,7 @@ impl fmt::Debug for NatsServer {
 
 /// The text of a part of a URL, in which `%40` stands for `@`.
 fn decoded(part: &str) -> String {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let Some((byte, behind)) = rest.split_first() {
-        rest = behind;
-        let value = behind.first_chunk::<2>().filter(|_| *byte == b'%').and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            u8::from_str_radix(digits, 16).ok()
-        });
-        bytes.push(value.unwrap_or(*byte));
-        if value.is_some() {
-            rest = behind.get(2..).unwrap_or_default();
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
