@@ -103,8 +103,9 @@ impl Shard {
         self.reported_memory = memory;
     }
 
-    /// This moment in this shard, for somebody who comes with a time, and be it one that has passed. Before a moment that its window does not hold, whoever has timed out is forgotten, and
-    /// the window moved: so it is only when nobody has walked the shard for a quarter of the peer timeout.
+    /// This moment in this shard, for somebody who comes with a time, and be it one that has passed. Before a moment that its
+    /// window does not hold, whoever has timed out is forgotten, and the window moved: so it is only when nobody has walked the
+    /// shard for a quarter of the peer timeout.
     pub(super) fn moment<'a>(&mut self, now_secs: u32, rules: &'a Rules) -> Moment<'a> {
         let heard_tick = rules.ticks.at(now_secs);
         self.latest_tick = self.latest_tick.max(heard_tick);

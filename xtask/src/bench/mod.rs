@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: this tracker beside others, on this machine.
 
 mod child;
+mod cluster_node;
 mod contender;
 mod cpu;
 mod full_scrape;

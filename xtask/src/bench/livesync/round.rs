@@ -1,20 +1,17 @@
 //! One measurement: peers announce at a set rate, each of them new, and all nodes count.
 
 use super::Envelope;
-use super::site::{Figures, NODES, Node, Site};
+use super::site::{Figures, NODES, Site};
 use crate::bench::child::{Output, PinnedChild};
+use crate::bench::cluster_node::{ClusterNode, Load};
 use crate::bench::cpu::{Core, CpuTime};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So many peers that none is drawn twice, or hardly: an announce of a peer that was there already is no event.
-const PEERS: u64 = 1_000_000_000_000;
-const TORRENTS: u64 = 1_000_000;
 /// For how long nothing may come any more until what is missing counts as lost.
 const QUIET: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -107,22 +104,22 @@ impl Setting {
         Ok(Sample { figures, cpu_secs, tellers: self.tellers, seconds: f64::from(self.seconds) })
     }
 
-    fn cpu_secs(&self, node: &Node) -> Result<f64> {
+    fn cpu_secs(&self, node: &ClusterNode) -> Result<f64> {
         let core = self.cores.first().copied().unwrap_or_default();
         Ok(CpuTime::read(node.child.id(), core)?.process_secs)
     }
 
-    fn put_load(&self, node: &Node, number: usize) -> Result<PinnedChild> {
-        let rate = f64::from(self.rate) / self.tellers as f64;
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/run/netns/{}", node.host.namespace)).arg(&self.generator);
-        command.args(["run", &node.address.to_string(), "--json", "--warm-up", "0"]);
-        command.args(["--rate", &rate.to_string(), "--duration", &self.seconds.to_string()]);
-        command.args(["--connects", "0", "--announces", "1", "--scrapes", "0"]);
-        command.args(["--peers", &PEERS.to_string(), "--torrents", &TORRENTS.to_string()]);
-        command.args(["--seed", &(number + 1).to_string()]);
+    fn put_load(&self, node: &ClusterNode, number: usize) -> Result<PinnedChild> {
         let log = self.directory.join(format!("livesync-load-{}.log", number + 1));
-        PinnedChild::spawn_on(&command, &self.cores, &log, Output::ToCaller)
+        node.put_load(&Load {
+            generator: &self.generator,
+            cores: &self.cores,
+            log: &log,
+            output: Output::ToCaller,
+            rate: f64::from(self.rate) / self.tellers as f64,
+            seconds: self.seconds,
+            seed: number + 1,
+        })
     }
 }
 
@@ -146,7 +143,7 @@ fn await_result(load: &mut PinnedChild) -> Result<()> {
 
 /// What all nodes have counted, once everything is heard or nothing more comes.
 fn await_quiet(site: &Site) -> Result<Vec<Figures>> {
-    let read = || site.nodes.iter().map(Node::figures).collect::<Result<Vec<_>>>();
+    let read = || site.nodes.iter().map(Figures::of).collect::<Result<Vec<_>>>();
     let (mut known, mut since) = (read()?, Instant::now());
     while since.elapsed() < QUIET {
         thread::sleep(LOOK_AGAIN);

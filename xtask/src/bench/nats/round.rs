@@ -4,16 +4,13 @@
 use super::client::Client;
 use super::world::{Node, World};
 use crate::bench::child::{Output, PinnedChild};
+use crate::bench::cluster_node::Load;
 use crate::bench::cpu::Core;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So many peers that none is drawn twice, or hardly: an announce of a peer that was there already is no event.
-const PEERS: u64 = 1_000_000_000_000;
-const TORRENTS: u64 = 1_000_000;
 /// Seconds under load before the server goes, and behind its return.
 const BEFORE_SECS: u32 = 5;
 const AFTER_SECS: u32 = 8;
@@ -85,7 +82,7 @@ struct Held {
 
 impl Held {
     fn of(node: &Node) -> Result<Self> {
-        let stats = node.stats()?;
+        let stats = node.tracker.stats()?;
         let kept = stats["nats"]["kept_bytes"].as_u64().context("no kept_bytes")?;
         Ok(Self { rss: node.resident_bytes()?, peers: stats["peers"].as_u64().context("no peers")?, kept })
     }
@@ -140,16 +137,16 @@ impl Setting {
     }
 
     fn put_load(&self, node: &Node, number: usize) -> Result<PinnedChild> {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/run/netns/{}", node.host.namespace)).arg(&self.generator);
-        let (rate, seconds) = (self.rate / 4, BEFORE_SECS + self.away_secs + AFTER_SECS);
-        command.args(["run", &node.address.to_string(), "--json", "--warm-up", "0"]);
-        command.args(["--rate", &rate.to_string(), "--duration", &seconds.to_string()]);
-        command.args(["--connects", "0", "--announces", "1", "--scrapes", "0"]);
-        command.args(["--peers", &PEERS.to_string(), "--torrents", &TORRENTS.to_string()]);
-        command.args(["--seed", &(number + 1).to_string()]);
         let log = self.directory.join(format!("nats-load-{}.log", number + 1));
-        PinnedChild::spawn_on(&command, &self.cores, &log, Output::ToLog)
+        node.tracker.put_load(&Load {
+            generator: &self.generator,
+            cores: &self.cores,
+            log: &log,
+            output: Output::ToLog,
+            rate: f64::from(self.rate / 4),
+            seconds: BEFORE_SECS + self.away_secs + AFTER_SECS,
+            seed: number + 1,
+        })
     }
 }
 
@@ -172,7 +169,7 @@ fn await_marks(world: &World, clients: &[Client]) -> Result<Duration> {
         for shard in 0..SHARDS {
             while client.leechers(mark(shard))? < world.nodes.len() as u32 {
                 if begun.elapsed() > Duration::from_secs(60) {
-                    anyhow::bail!("{} does not know of everything after 60 s", node.address);
+                    anyhow::bail!("{} does not know of everything after 60 s", node.tracker.address);
                 }
                 thread::sleep(Duration::from_millis(5));
             }

@@ -3,17 +3,14 @@
 use super::client::Client;
 use super::round::Setting;
 use crate::bench::child::{Output, PinnedChild};
-use crate::bench::cpu::Core;
-use crate::bench::xdp::network::{Host, ip, make_namespace, remove_all};
+use crate::bench::cluster_node::{ClusterNode, NodeSetting, attach, make_bridge, make_host};
+use crate::bench::xdp::network::{Host, remove_all};
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PORT: u16 = 6969;
 const SERVER_PORT: u16 = 4222;
 /// The last byte of the server's addresses.
 const SERVER: u8 = 254;
@@ -28,13 +25,10 @@ pub(super) struct World {
     server: Option<PinnedChild>,
 }
 
-/// A tracker on a host of its own.
+/// A tracker of a site.
 pub(super) struct Node {
-    pub(super) child: PinnedChild,
-    pub(super) host: Host,
-    pub(super) address: SocketAddrV4,
+    pub(super) tracker: ClusterNode,
     pub(super) site: u8,
-    core: Core,
 }
 
 impl World {
@@ -44,20 +38,15 @@ impl World {
         let host =
             |name: &str| Host { namespace: format!("otx-bench-{name}-{id}"), interface: "net".to_owned() };
         let between = host("nats");
-        make_namespace(&between.namespace)?;
-        ip(&format!("-n {} link set lo up", between.namespace))?;
+        make_host(&between)?;
         let mut world = Self { nodes: Vec::new(), between, server: None };
         for site in 1..=2 {
             let hub = format!("otx-bench-hub{site}-{id}");
-            make_namespace(&hub)?;
-            // Nobody asks for members of groups here: a bridge that snoops would forget them.
-            ip(&format!("-n {hub} link add bridge type bridge mcast_snooping 0"))?;
-            ip(&format!("-n {hub} link set bridge up"))?;
+            make_bridge(&hub)?;
             attach(&hub, &world.between.namespace, &format!("site{site}"), address(site, SERVER))?;
             for number in 1..=2 {
                 let host = host(&format!("s{site}n{number}"));
-                make_namespace(&host.namespace)?;
-                ip(&format!("-n {} link set lo up", host.namespace))?;
+                make_host(&host)?;
                 attach(&hub, &host.namespace, &host.interface, address(site, number))?;
                 world.nodes.push(start(setting, host, site, number)?);
             }
@@ -101,9 +90,9 @@ impl World {
         for node in &mut self.nodes {
             // A node that starts does not answer yet.
             while !holds(node).unwrap_or(false) {
-                node.child.check_running()?;
+                node.tracker.child.check_running()?;
                 if begun.elapsed() > LIMIT {
-                    bail!("no {what} within {} s at {}", LIMIT.as_secs(), node.address);
+                    bail!("no {what} within {} s at {}", LIMIT.as_secs(), node.tracker.address);
                 }
                 thread::sleep(LOOK_AGAIN);
             }
@@ -124,67 +113,37 @@ fn address(site: u8, host: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 96, site, host)
 }
 
-/// Lays a cable from a bridge to a namespace, which has the address there.
-fn attach(hub: &str, namespace: &str, interface: &str, address: Ipv4Addr) -> Result<()> {
-    let port = format!("port{}", address.octets()[3]);
-    ip(&format!("link add {interface} netns {namespace} type veth peer name {port} netns {hub}"))?;
-    ip(&format!("-n {hub} link set {port} master bridge up"))?;
-    ip(&format!("-n {namespace} link set {interface} up"))?;
-    ip(&format!("-n {namespace} address add {address}/24 dev {interface}"))
-}
-
 fn start(setting: &Setting, host: Host, site: u8, number: u8) -> Result<Node> {
-    let address = SocketAddrV4::new(address(site, number), PORT);
-    let (own, port) = (address.ip().to_string(), PORT.to_string());
-    let mut command = Command::new("nsenter");
-    command.arg(format!("--net=/run/netns/{}", host.namespace)).arg(&setting.daemon);
-    command.args(["-i", &own, "-p", &port, "-P", &port, "--udp-workers", "1", "--http-workers", "1"]);
-    command.args(["-u", "root", "--mode", "socket"]);
-    for set in [
+    let own = address(site, number);
+    let settings = [
         format!("livesync.cluster.listen={own}:9696"),
         format!("livesync.cluster.node_ip=10.96.{site}.0/24"),
         "livesync.cluster.delay_ms=200".to_owned(),
         format!("sync.nats=nats://10.96.{site}.{SERVER}:{SERVER_PORT}"),
         format!("sync.site=site{site}"),
         format!("sync.max_memory={}", setting.memory),
-    ] {
-        command.args(["--set", &set]);
-    }
+    ];
     let log = setting.directory.join(format!("nats-{site}-{number}.log"));
-    let child = PinnedChild::spawn_on(&command, &setting.cores, &log, Output::ToLog)?;
-    let core = *setting.cores.first().context("there is no core")?;
-    Ok(Node { child, host, address, site, core })
+    let setting =
+        NodeSetting { daemon: &setting.daemon, cores: &setting.cores, log: &log, settings: &settings };
+    Ok(Node { tracker: ClusterNode::start(host, own, &setting)?, site })
 }
 
 impl Node {
-    /// Its statistics.
-    pub(super) fn stats(&self) -> Result<Value> {
-        let address = self.address;
-        let answer = self.host.run(self.core, move || {
-            let mut stream = TcpStream::connect(address)?;
-            stream.write_all(b"GET /stats?format=json HTTP/1.0\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        })?;
-        let (_, body) = answer.split_once("\r\n\r\n").context("an answer has a body")?;
-        serde_json::from_str(body).with_context(|| format!("no JSON: {body}"))
-    }
-
     /// One of the figures under `group`.
     pub(super) fn figure(&self, group: &str, name: &str) -> Result<u64> {
-        let stats = self.stats()?;
+        let stats = self.tracker.stats()?;
         stats[group][name].as_u64().with_context(|| format!("no {group}.{name} in the statistics"))
     }
 
     /// A client of it on its own host.
     pub(super) fn client(&self) -> Result<Client> {
-        self.host.run(self.core, || Client::new(self.address))
+        self.tracker.run(|| Client::new(self.tracker.address))
     }
 
     /// Bytes of memory that it holds.
     pub(super) fn resident_bytes(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.tracker.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kibibytes: u64 = line.split_whitespace().next().context("no VmRSS")?.parse()?;
         Ok(kibibytes << 10)
