@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 use tracker_tests::daemon::Daemon;
 use tracker_tests::skip::{is_root_or_skipped, skipped};
 
@@ -149,6 +150,11 @@ fn make_veth_pair() {
     ip("address add 192.0.2.1/24 dev veth0");
     ip("link set dev veth0 up");
     ip("link set dev veth1 up");
+    // The kernel takes note of the new carrier in a worker of its own.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while ["veth0", "veth1"].iter().any(|end| !ip(&format!("link show dev {end}")).contains("state UP")) {
+        assert!(Instant::now() < deadline, "no carrier: {}", ip("link show"));
+    }
 }
 
 const ON_VETH: [&str; 3] = ["--json", "-i", "192.0.2.1"];
