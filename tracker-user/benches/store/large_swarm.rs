@@ -68,11 +68,10 @@ fn expire(store: &PeerStore) -> Vec<u32> {
     loop {
         let before = store.totals().peers;
         let mut reached = Reached::WithinShard;
-        let nanoseconds = undisturbed(|| reached = sweep.step(store, now)).unwrap_or_default();
-        longest = longest.max(nanoseconds);
-        let removed = (before - store.totals().peers) as u32;
-        if let Some(each) = nanoseconds.checked_div(removed) {
-            measured.push(each);
+        if let Some(nanoseconds) = undisturbed(|| reached = sweep.step(store, now)) {
+            longest = longest.max(nanoseconds);
+            let removed = (before - store.totals().peers) as u32;
+            measured.extend(nanoseconds.checked_div(removed));
         }
         if reached == Reached::EndOfStore {
             measured.push(longest);

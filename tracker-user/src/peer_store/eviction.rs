@@ -7,15 +7,13 @@
 
 use super::PeerStore;
 use super::budget::Scarce;
-use super::expiry::{Place, StepEnd, Walk};
+use super::expiry::{Place, STEP, StepEnd, Walk};
 use super::moment::Moment;
 use super::shard::Shard;
 use super::slot::Slot;
 use parking_lot::Mutex;
 use std::sync::atomic::Ordering;
 
-/// Peers and torrents looked at in one step.
-const STEP: usize = 256;
 /// Peers and torrents that one announce looks at for it at most; a few hundred microseconds.
 const BUDGET: usize = 8192;
 /// Rounds that one announce begins at most: where two find nothing, others have been faster.

@@ -1,12 +1,10 @@
 //! A walk over all torrents in small steps, for full scrapes: no announce waits long for one.
 
+use super::expiry::STEP;
 use super::shard::Shard;
 use super::{PeerStore, SwarmCounts};
 use crate::info_hash::InfoHash;
 use parking_lot::MutexGuard;
-
-/// Torrents looked at under one lock.
-const STEP: usize = 512;
 
 /// A walk over all torrents. Shows every torrent that is there from its start to its end.
 #[derive(Debug)]

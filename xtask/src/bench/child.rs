@@ -2,8 +2,10 @@
 
 use super::cpu::Core;
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -96,15 +98,11 @@ impl Drop for PinnedChild {
 
 /// From now on, a signal that ends this process ends its children first, and then does what `clean_up` does.
 ///
-/// To be called before any other thread is started: threads inherit the blocked signals.
+/// Signals are caught and not blocked: children would inherit blocked ones, and a tracker would never hear of its SIGHUP.
 pub(super) fn end_on_signal(clean_up: fn()) -> Result<()> {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
-    }
-    signals.thread_block()?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let Ok(signal) = signals.wait() else { return };
+        let Some(signal) = signals.forever().next() else { return };
         // Held until the end of the process: no child starts any more.
         let running = lock_running();
         for pid in running.iter() {
@@ -112,7 +110,7 @@ pub(super) fn end_on_signal(clean_up: fn()) -> Result<()> {
             let _ = kill(*pid, Signal::SIGKILL);
         }
         clean_up();
-        std::process::exit(128 + signal as i32);
+        std::process::exit(128 + signal);
     })?;
     Ok(())
 }
