@@ -11,7 +11,6 @@ use super::stamp::{Ticks, Window};
 use super::view::View;
 use super::{Standing, Update, shard_of};
 use crate::info_hash::InfoHash;
-use parking_lot::MutexGuard;
 use tracker_common::wire::{PEER_V4_LEN, PEER_V6_LEN};
 
 /// Peers and torrents shown under one lock: some ten microseconds. A swarm of no more peers is shown whole.
@@ -101,11 +100,7 @@ impl Dump {
     /// Adds some torrents and peers to `page`; whether there are more to come.
     pub fn step(&mut self, store: &PeerStore, page: &mut Page) -> bool {
         let Some(shard) = store.shards.get(self.part) else { return false };
-        let guard = shard.0.lock();
-        let end = guard.dump(self.place, STEP, store.rules.ticks, page);
-        // Whoever waits gets the lock before the next step does.
-        MutexGuard::unlock_fair(guard);
-        match end {
+        match shard.step(|shard| shard.dump(self.place, STEP, store.rules.ticks, page)) {
             StepEnd::More(place) => self.place = place,
             StepEnd::Done => (self.part, self.place) = (self.part + 1, Place::START),
         }
@@ -133,7 +128,7 @@ impl PeerStore {
     /// Forgets everything, part after part. What is announced meanwhile may not be counted of its source.
     pub fn clear(&self) {
         for shard in &self.shards {
-            let forgotten = std::mem::replace(&mut *shard.0.lock(), Shard::new(self.key));
+            let forgotten = std::mem::replace(&mut *shard.lock(), Shard::new(self.key));
             // Freed outside of the lock.
             self.rules.budget.forgotten(forgotten.totals(), forgotten.reported_memory());
             drop(forgotten);

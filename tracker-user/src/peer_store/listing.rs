@@ -4,7 +4,6 @@ use super::expiry::STEP;
 use super::shard::Shard;
 use super::{PeerStore, SwarmCounts};
 use crate::info_hash::InfoHash;
-use parking_lot::MutexGuard;
 
 /// A walk over all torrents. Shows every torrent that is there from its start to its end.
 #[derive(Debug)]
@@ -24,10 +23,7 @@ impl Listing {
     /// Adds some torrents to `out`; whether there are more to come.
     pub fn step(&mut self, store: &PeerStore, out: &mut Vec<(InfoHash, SwarmCounts)>) -> bool {
         let Some(shard) = store.shards.get(self.shard) else { return false };
-        let guard = shard.0.lock();
-        self.ahead = guard.list(self.ahead, STEP, out);
-        // Whoever waits gets the lock before the next step does.
-        MutexGuard::unlock_fair(guard);
+        self.ahead = shard.step(|shard| shard.list(self.ahead, STEP, out));
         if self.ahead == 0 {
             (self.shard, self.ahead) = (self.shard + 1, usize::MAX);
         }

@@ -20,6 +20,7 @@ mod prefetch;
 mod rules;
 mod run;
 mod shard;
+mod shard_lock;
 mod slot;
 mod source_counts;
 mod stamp;
@@ -38,9 +39,9 @@ pub use peers_out::{Family, PeersOut};
 use crate::info_hash::InfoHash;
 use eviction::Eviction;
 use moment::Moment;
-use parking_lot::{Mutex, MutexGuard};
 use rules::Rules;
 use shard::{Shard, hash_of};
+use shard_lock::ShardLock;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use swarm::Storing;
@@ -126,16 +127,11 @@ pub struct Taken {
 /// Limits that one announce may have to make room within: of memory, of torrents and of peers.
 const LIMITS_IN_THE_WAY: usize = 3;
 
-/// A shard alone on its cache lines: two workers that lock neighbours do not disturb each other.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Padded(Mutex<Shard>);
-
 /// The store.
 #[derive(Debug)]
 pub struct PeerStore {
     key: Key,
-    shards: Box<[Padded]>,
+    shards: Box<[ShardLock]>,
     config: StoreConfig,
     rules: Rules,
     eviction: Eviction,
@@ -148,7 +144,7 @@ impl PeerStore {
 
     /// An empty store. `key` is secret and random: it keeps an attacker from choosing info hashes that meet.
     pub fn new(key: Key, config: StoreConfig) -> Self {
-        let shards = (0..Self::SHARDS).map(|_| Padded(Mutex::new(Shard::new(key)))).collect();
+        let shards = (0..Self::SHARDS).map(|_| ShardLock::new(Shard::new(key))).collect();
         Self { key, shards, config, rules: Rules::new(key, &config), eviction: Eviction::default() }
     }
 
@@ -159,7 +155,7 @@ impl PeerStore {
         let hashes = &mut hashes[..info_hashes.len().min(PREFETCHED)];
         for (hash, info_hash) in hashes.iter_mut().zip(info_hashes) {
             *hash = hash_of(self.key, info_hash);
-            prefetch::write_front(&self.shards[shard_of(*hash)]);
+            self.shards[shard_of(*hash)].prefetch();
         }
         self.prefetch_in_shards(hashes, Shard::prefetch_index);
         self.prefetch_in_shards(hashes, Shard::prefetch_slot);
@@ -241,7 +237,7 @@ impl PeerStore {
 
     /// What the whole store holds, shard after shard: exact where nothing changes meanwhile.
     pub fn totals(&self) -> Totals {
-        self.shards.iter().map(|shard| shard.0.lock().totals()).fold(Totals::default(), |sum, part| Totals {
+        self.shards.iter().map(|shard| shard.lock().totals()).fold(Totals::default(), |sum, part| Totals {
             torrents: sum.torrents + part.torrents,
             peers: sum.peers + part.peers,
             seeders: sum.seeders + part.seeders,
@@ -267,7 +263,7 @@ impl PeerStore {
             ..Pressure::default()
         };
         for shard in &self.shards {
-            let shard = shard.0.lock();
+            let shard = shard.lock();
             pressure.memory_bytes += shard.memory();
             pressure.reckoned_bytes += shard.reckoned();
         }
@@ -281,39 +277,36 @@ impl PeerStore {
         now_secs: u32,
         work: impl FnOnce(&mut Shard, &Moment<'_>) -> R,
     ) -> R {
-        self.work_in_shard(number, now_secs, work).0
+        self.work(&mut self.shards[number].lock(), now_secs, work)
     }
 
-    /// Takes a step of a walk through a shard under its lock. Whoever waits for the lock gets it before the next step does.
+    /// Takes a step of a walk through a shard under its lock.
     fn walk_in_shard<R>(
         &self,
         number: usize,
         now_secs: u32,
         step: impl FnOnce(&mut Shard, &Moment<'_>) -> R,
     ) -> R {
-        let (result, shard) = self.work_in_shard(number, now_secs, step);
-        MutexGuard::unlock_fair(shard);
-        result
+        self.shards[number].step(|shard| self.work(shard, now_secs, step))
     }
 
     #[inline]
-    fn work_in_shard<R>(
+    fn work<R>(
         &self,
-        number: usize,
+        shard: &mut Shard,
         now_secs: u32,
         work: impl FnOnce(&mut Shard, &Moment<'_>) -> R,
-    ) -> (R, MutexGuard<'_, Shard>) {
-        let mut shard = self.shards[number].0.lock();
+    ) -> R {
         let moment = shard.moment(now_secs, &self.rules);
-        let result = work(&mut shard, &moment);
+        let result = work(shard, &moment);
         if self.rules.budget.counts_memory() {
             shard.report_memory(&self.rules.budget);
         }
-        (result, shard)
+        result
     }
 
-    fn shard(&self, hash: u64) -> &Mutex<Shard> {
-        &self.shards[shard_of(hash)].0
+    fn shard(&self, hash: u64) -> &ShardLock {
+        &self.shards[shard_of(hash)]
     }
 }
 

@@ -176,7 +176,7 @@ fn a_source_that_leaves_a_large_swarm_by_stop_expiry_or_eviction_owes_nothing() 
 #[test]
 fn a_shard_without_a_position_for_one_more_torrent_takes_no_room_for_its_peer() {
     let store = limited(Limits { max_peers: 10, max_torrents: 10, ..Limits::default() });
-    let pretend = |len| store.shards.iter().for_each(|shard| shard.0.lock().slots.pretend_len(len));
+    let pretend = |len| store.shards.iter().for_each(|shard| shard.lock().slots.pretend_len(len));
     pretend(usize::MAX >> 1);
     for number in 0..20 {
         announce(&store, &Update { info_hash: torrent(number), ..leecher(1, v4(number, 1)) }, 1000);
