@@ -154,7 +154,7 @@ impl Stalls {
     /// Latencies of announces, as the load generator says them, while something goes on beside.
     fn load(&self, tracker: &RunningTracker, secs: u64, fill: bool, beside: Beside<'_>) -> Result<Value> {
         let mut command = Command::new("nice");
-        command.args(["-n", "-19"]).arg(&self.generator).args(["run", "--json", "--connects", "0"]);
+        command.args(["-n", "-5"]).arg(&self.generator).args(["run", "--json", "--connects", "0"]);
         command.args(["--announces", "100", "--scrapes", "1", "--rate", &self.rate.to_string()]);
         command.args(["--duration", &secs.to_string(), "--warm-up", "0.5"]);
         if fill {
