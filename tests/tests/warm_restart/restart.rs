@@ -1,5 +1,6 @@
 //! From one run to the next: what is known again, what is not believed, and what keeps the tracker from starting.
 
+use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -81,6 +82,29 @@ fn everything_is_known_again_after_a_restart() {
     assert_eq!(rows(&daemon), before);
     assert!(daemon.terminate().success());
     assert_eq!(rows(&start(&arguments)), before);
+}
+
+#[test]
+fn what_a_snapshot_of_the_interval_has_is_known_again_after_a_crash() {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("snapshot");
+    let mut arguments = with_snapshot(&path);
+    arguments.extend(["--set", "state.snapshot_interval_secs=1"].map(str::to_owned));
+    let mut daemon = start(&arguments);
+    announce(&daemon);
+    let before = rows(&daemon);
+    // All of them; every later one has them too.
+    daemon.await_log_line("9 peers written");
+    daemon.signal(Signal::SIGKILL);
+    assert!(!daemon.await_exit().success());
+
+    let daemon = start(&arguments);
+    daemon.await_log_line("3 torrents and 9 peers known again, 0 peers left out");
+    assert_eq!(rows(&daemon), before);
+    assert_eq!(before.iter().map(|row| row.completed).collect::<Vec<_>>(), [0, 1, 1]);
+    // Statistics begin anew.
+    let stats = daemon.stats();
+    assert_eq!((&stats["udp"]["announce_answered"], &stats["peers"]), (&0.into(), &9.into()));
 }
 
 #[test]
