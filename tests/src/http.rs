@@ -2,8 +2,9 @@
 //! what the test says, with no library's habits in between.
 
 use crate::daemon::DEADLINE;
+use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::mpsc;
 
 /// A response: its status and the body as it came.
@@ -20,8 +21,22 @@ pub struct Response {
 /// # Panics
 /// When there is no connection, or no whole response by [`DEADLINE`].
 pub fn get(address: SocketAddr, path_and_query: &str) -> Response {
-    let request = format!("GET {path_and_query} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    let mut stream = TcpStream::connect_timeout(&address, DEADLINE).expect("the daemon accepts connections");
+    let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("the daemon accepts connections");
+    ask(stream, &format!("GET {path_and_query} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
+}
+
+/// The same from an address of this host, with more headers, each with the end of its line.
+///
+/// # Panics
+/// When there is no connection, or no whole response by [`DEADLINE`].
+pub fn get_as(source: IpAddr, headers: &str, address: SocketAddr, path_and_query: &str) -> Response {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("there are sockets");
+    socket.bind(&SocketAddr::from((source, 0)).into()).expect("this host has the address");
+    socket.connect_timeout(&address.into(), DEADLINE).expect("the daemon accepts connections");
+    ask(socket.into(), &format!("GET {path_and_query} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n"))
+}
+
+fn ask(mut stream: TcpStream, request: &str) -> Response {
     stream.write_all(request.as_bytes()).expect("the daemon reads requests");
     let (sender, receiver) = mpsc::channel();
     // A read timeout is for one read; the deadline here is for all of them.
