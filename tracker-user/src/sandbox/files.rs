@@ -198,6 +198,7 @@ fn directories(path: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::{Needs, directories, fence};
     use crate::config::types::Config;
+    use crate::sandbox::skipped::skipped;
     use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
     use nix::errno::Errno;
     use nix::sys::stat::Mode;
@@ -234,7 +235,7 @@ mod tests {
         // What the kernel lacks is no reason; what it refuses of these rules is.
         let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
         if rules.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_err() {
-            return eprintln!("skipped: this kernel has no Landlock");
+            return skipped("paths that are closed: this kernel has no Landlock");
         }
         let fenced =
             fence(&Needs { config: &config, config_files: &[], control_directory: None, has_xdp: false });

@@ -6,6 +6,8 @@
 
 mod calls;
 mod files;
+#[cfg(test)]
+mod skipped;
 
 use crate::config::types::{Config, SandboxMode};
 use std::os::fd::BorrowedFd;
