@@ -7,11 +7,13 @@ use std::fs::{Permissions, set_permissions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Between two looks whether it listens already: it does not say so.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How often it is started until it stays.
+const ATTEMPTS: usize = 5;
 
 /// A running opentracker. Dropping it kills it.
 #[derive(Debug)]
@@ -36,8 +38,16 @@ impl Opentracker {
     /// Starts it for these torrents, on a free port of 127.0.0.1 for both protocols, with more lines of its configuration.
     ///
     /// # Panics
-    /// When it accepts no connection, or has not read its list, by [`DEADLINE`].
+    /// When it accepts no connection, or has not read its list, by [`DEADLINE`]; or ends again and again.
     pub fn start(whitelist: &str, more: &str) -> Self {
+        // A port that was free may be somebody else's by the time that it is bound; then it ends.
+        let mut attempts = (0..ATTEMPTS).map(|_| Self::start_once(whitelist, more));
+        attempts
+            .find_map(Result::ok)
+            .unwrap_or_else(|| panic!("opentracker ended {ATTEMPTS} times at its start"))
+    }
+
+    fn start_once(whitelist: &str, more: &str) -> Result<Self, ExitStatus> {
         let root = TemporaryDirectory::new();
         // It becomes nobody before it reads the list.
         set_permissions(root.path(), Permissions::from_mode(0o755)).expect("the directory is ours");
@@ -60,25 +70,30 @@ impl Opentracker {
             .spawn()
             .expect("opentracker is there");
         let mut opentracker = Self { child, address, _root: root };
-        opentracker.await_connection();
-        opentracker.await_list();
-        opentracker
+        opentracker.await_connection()?;
+        opentracker.await_list()?;
+        Ok(opentracker)
+    }
+
+    /// How it has ended, if it has.
+    fn check_running(&mut self) -> Result<(), ExitStatus> {
+        self.child.try_wait().expect("opentracker is this process's child").map_or(Ok(()), Err)
     }
 
     /// Makes one connection: the first that it accepts.
-    fn await_connection(&mut self) {
+    fn await_connection(&mut self) -> Result<(), ExitStatus> {
         let started = Instant::now();
         while TcpStream::connect(self.address).is_err() {
             assert!(started.elapsed() < DEADLINE, "opentracker does not listen on {}", self.address);
-            let ended = self.child.try_wait().expect("opentracker is this process's child");
-            assert!(ended.is_none(), "opentracker ended: {ended:?}");
+            self.check_running()?;
             std::thread::sleep(PAUSE);
         }
+        Ok(())
     }
 
     /// Waits until the list is read: a thread of its own reads it, and then waits for the signal to read it again. No request
-    /// could ask for that without being counted.
-    fn await_list(&self) {
+    /// could ask for that without being counted. By then it has the port, too: it binds before.
+    fn await_list(&mut self) -> Result<(), ExitStatus> {
         let waits_for_signal = |task: std::fs::DirEntry| {
             let call = std::fs::read_to_string(task.path().join("syscall")).unwrap_or_default();
             call.starts_with(&format!("{} ", libc::SYS_rt_sigtimedwait))
@@ -88,8 +103,9 @@ impl Opentracker {
             let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
             let tasks = tasks.expect("opentracker is this process's child").filter_map(Result::ok);
             if tasks.into_iter().any(waits_for_signal) {
-                return;
+                return Ok(());
             }
+            self.check_running()?;
             assert!(started.elapsed() < DEADLINE, "opentracker does not come to an end with its list");
             std::thread::sleep(PAUSE);
         }
@@ -109,7 +125,7 @@ impl Drop for Opentracker {
     }
 }
 
-/// An address whose port is free for both protocols.
+/// An address whose port is free for both protocols, for now.
 fn free_address() -> SocketAddr {
     loop {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");

@@ -6,7 +6,6 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
-use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 use tracker_tests::daemon::{DEADLINE, Daemon};
 
@@ -14,14 +13,12 @@ const LOOPBACK: &[&str] =
     &["-i", "127.0.0.1", "-p", "0", "-P", "0", "--udp-workers", "2", "--http-workers", "1"];
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// With livesync, so that there are threads of all kinds.
+/// With livesync, so that there are threads of all kinds. Its port is none that the kernel gives to whoever asks for any, and
+/// nodes of one host share it.
 fn start_watched(manager: &Manager) -> Daemon {
-    // Every node of a cluster has the same port: one that was free a moment ago.
-    let free =
-        UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("there are free ports");
     let (listen, nodes) =
-        (format!("livesync.cluster.listen={free}"), "livesync.cluster.node_ip=127.0.0.1/32");
-    let mut command = manager.command(&[LOOPBACK, &["--set", &listen, "--set", nodes]].concat(), &[]);
+        ("livesync.cluster.listen=127.96.0.1:9696", "livesync.cluster.node_ip=127.96.0.1/32");
+    let mut command = manager.command(&[LOOPBACK, &["--set", listen, "--set", nodes]].concat(), &[]);
     let daemon = Daemon::start_command(command.env("WATCHDOG_USEC", PATIENCE.as_micros().to_string()));
     manager.await_line("READY=1");
     daemon
