@@ -111,11 +111,20 @@ fn waiting_to_join() -> (Daemon, TcpListener, TcpStream) {
     (daemon, silent, connection)
 }
 
+/// Answers a request with nothing but a status.
+fn answer(mut client: TcpStream, status: &str) {
+    let mut request = vec![0; 4096];
+    assert_ne!(client.read(&mut request).expect("the node sends its request"), 0);
+    // The node may have ended.
+    drop(client.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes()));
+}
+
 #[test]
 fn a_reload_that_comes_before_it_is_ready_is_done_then() {
     let (daemon, silent, connection) = waiting_to_join();
     daemon.signal(Signal::SIGHUP);
-    drop((silent, connection));
+    drop(silent);
+    answer(connection, "403 Forbidden");
     daemon.await_log_line("ready: ");
     daemon.await_log_line("reloaded access.deny");
 }
@@ -148,10 +157,10 @@ fn who_is_not_of_the_cluster_gets_nothing_and_starts_without() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the daemon answers");
     assert!(answer.starts_with("HTTP/1.0 403") || answer.starts_with("HTTP/1.1 403"), "{answer}");
-    let node = joining(&[donor.tcp_v4(), unreachable()], &[]);
+    let node = joining(&[donor.tcp_v4(), closed.tcp_v4()], &["batchsync.cluster.join_timeout_secs=3600"]);
     node.await_log_line("it answers 403");
-    node.await_log_line("cannot be reached");
-    node.await_log_line("starting with 0 torrents");
+    node.await_log_line("it answers 404");
+    node.await_log_line("no node of batchsync.cluster.join gives its state: starting with 0 torrents");
     assert_eq!(donor.stats()["http"]["snapshot_begun"], 0);
 }
 
@@ -166,8 +175,49 @@ fn the_next_node_is_asked_where_one_cannot_be_reached() {
     let directory = TemporaryDirectory::new();
     let donor = donor(directory.path());
     let node = joining(&[unreachable(), donor.tcp_v4()], &[]);
+    node.await_log_line("cannot be reached");
     node.await_log_line("joined: 30000 torrents");
     assert_eq!(figures(&node), figures(&donor));
+}
+
+#[test]
+fn a_node_that_gives_its_state_later_is_waited_for() {
+    let directory = TemporaryDirectory::new();
+    let donor = donor(directory.path());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    let address = listener.local_addr().expect("it is bound");
+    drop(listener);
+    let join = format!("batchsync.cluster.join={address}");
+    let arguments = ["-i", "127.0.0.1", "-p", "0", "-P", "0", "--set", &join];
+    let node = Daemon::spawn(&mut Daemon::command(&arguments));
+    node.await_log_line("it cannot be reached");
+    // Refused, then busy with others, then about to end: several seconds together.
+    let faults = [Fault::Busy; 4].into_iter().chain([Fault::CloseAfter(0); 4]).collect();
+    let _proxy = Proxy::at(address, donor.tcp_v4(), faults);
+    node.await_log_line("it answers 503: it gives its state to others at the moment");
+    node.await_log_line("joined: 30000 torrents and 45000 peers");
+    node.await_log_line("ready: ");
+    assert!(!node.log().contains("admin_ip"), "{}", node.log());
+    assert_eq!(node.log().matches("it answers 503").count(), 1, "{}", node.log());
+}
+
+#[test]
+fn every_node_is_asked_and_one_that_knows_nothing_is_not_enough() {
+    let directory = TemporaryDirectory::new();
+    let donor = donor(directory.path());
+    let [empty, other] = [(); 2].map(|()| start(&["batchsync.cluster.admin_ip=127.0.0.1".to_owned()]));
+    let mut client = UdpClient::new(other.udp_v4().ip(), other.udp_v4());
+    let connection_id = client.connect();
+    client.announce(&AnnounceRequest::new(connection_id, 9));
+    let donors = [&empty, &other, &donor].map(Daemon::tcp_v4);
+    let node = joining(&donors, &[]);
+    let [first, second, third] = donors;
+    node.await_log_line(&format!(
+        "joined: 30001 torrents and 45001 peers known with those of {first}, {second}, {third}"
+    ));
+    // It is alone, and has nothing yet.
+    let node = joining(&[empty.tcp_v4()], &["batchsync.cluster.join_timeout_secs=3600"]);
+    node.await_log_line("joined: 0 torrents and 0 peers");
 }
 
 #[test]
@@ -217,6 +267,8 @@ const HALF: usize = 70_000;
 /// What befalls the answer of one connection.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
+    /// There is none, for want of room.
+    Busy,
     /// The connection is closed behind so many bytes.
     CloseAfter(usize),
     /// Nothing follows so many bytes, and the connection stays open.
@@ -234,7 +286,12 @@ struct Proxy {
 
 impl Proxy {
     fn start(daemon: SocketAddr, faults: Vec<Fault>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        Self::at(([127, 0, 0, 1], 0).into(), daemon, faults)
+    }
+
+    /// One at this address.
+    fn at(address: SocketAddr, daemon: SocketAddr, faults: Vec<Fault>) -> Self {
+        let listener = TcpListener::bind(address).expect("the address is free");
         let address = listener.local_addr().expect("it is bound");
         let (sender, requests) = channel();
         // Ends with the process: tests of a file share one.
@@ -251,6 +308,9 @@ impl Proxy {
 
 /// Passes one request on, and its answer with a fault.
 fn pass(mut client: TcpStream, daemon: SocketAddr, fault: Option<Fault>, requests: &Sender<u32>) {
+    if let Some(Fault::Busy) = fault {
+        return answer(client, "503 Service Unavailable");
+    }
     let mut request = vec![0; 4096];
     let length = client.read(&mut request).expect("the node sends its request");
     let text = String::from_utf8_lossy(&request[..length]).into_owned();

@@ -35,9 +35,15 @@ pub(super) enum Failure {
     /// There is one, and no answer.
     #[error("it does not answer; it may be starting itself")]
     Silent,
+    /// It gives its state to as many nodes as it can, or is about to end.
+    #[error("it answers 503: it gives its state to others at the moment, or is about to end")]
+    Busy,
     /// It does not give its state to this node.
     #[error("it answers {0}; its batchsync.cluster.admin_ip says who may have it")]
     Refused(StatusCode),
+    /// No tracker answers so.
+    #[error("it answers {0}, which no tracker does; is it the address of one that serves HTTP?")]
+    Unexpected(StatusCode),
     /// It is no longer the one that it was.
     #[error("it has been restarted meanwhile")]
     Restarted,
@@ -67,18 +73,44 @@ impl From<Elapsed> for Failure {
     }
 }
 
+/// Where a node stands that is asked for its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is there, and will give the rest of its state later.
+    Awaited,
+    /// It may be there later, and may not.
+    Away,
+    /// It has given everything.
+    Given,
+    /// It will give nothing.
+    Refused,
+}
+
 /// A node that may give its state, and how much of it there is.
 pub(super) struct Donor {
     address: SocketAddr,
+    standing: Standing,
     /// Parts of its store that have been taken back whole, and the number of that store.
     parts_done: u32,
     store_id: Option<u64>,
     bytes: u64,
+    /// Rows of torrents that it has given.
+    rows: u64,
 }
 
 impl Donor {
     pub(super) const fn new(address: SocketAddr) -> Self {
-        Self { address, parts_done: 0, store_id: None, bytes: 0 }
+        Self { address, standing: Standing::Away, parts_done: 0, store_id: None, bytes: 0, rows: 0 }
+    }
+
+    /// Where it stands since it was asked last.
+    pub(super) const fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Whether it has given all that it knows, and knows anything.
+    pub(super) fn has_enriched(&self) -> bool {
+        self.standing == Standing::Given && self.rows > 0
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -97,13 +129,25 @@ impl Donor {
 
     /// Asks for what is missing, and takes it back.
     pub(super) async fn fetch(&mut self, tracker: &Arc<Tracker>, timeouts: Timeouts) -> Result<(), Failure> {
+        let fetched = self.fetch_rest(tracker, timeouts).await;
+        self.standing = match &fetched {
+            Ok(()) => Standing::Given,
+            Err(Failure::Refused(_)) => Standing::Refused,
+            Err(Failure::Busy | Failure::Restarted) => Standing::Awaited,
+            Err(Failure::BrokenOff(_) | Failure::Damaged(_)) if self.bytes > 0 => Standing::Awaited,
+            Err(_) => Standing::Away,
+        };
+        fetched
+    }
+
+    async fn fetch_rest(&mut self, tracker: &Arc<Tracker>, timeouts: Timeouts) -> Result<(), Failure> {
         let mut body = self.ask().await?;
         let mut intake = Intake::new(tracker, timeouts);
         let received = self.receive(&mut body, &mut intake).await;
         // Whatever came in whole is stored, and its parts need not come again.
-        if let Some(parts_done) = intake.finish()? {
-            self.parts_done = self.parts_done.max(parts_done);
-        }
+        let Stored { parts_done, rows } = intake.finish()?;
+        self.parts_done = self.parts_done.max(parts_done);
+        self.rows += rows;
         received
     }
 
@@ -122,7 +166,9 @@ impl Donor {
         let answer = timeout(ANSWER, sender.send_request(request)).await.map_err(|_| Failure::Silent)??;
         match answer.status() {
             StatusCode::OK => Ok(answer.into_body()),
-            status => Err(Failure::Refused(status)),
+            StatusCode::SERVICE_UNAVAILABLE => Err(Failure::Busy),
+            status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => Err(Failure::Refused(status)),
+            status => Err(Failure::Unexpected(status)),
         }
     }
 
@@ -138,7 +184,7 @@ impl Donor {
                         intake.begin()?;
                     }
                     Item::Torrents(block) => {
-                        intake.parts_done = Some(block.parts_done);
+                        intake.parts_done = block.parts_done;
                         if let Some(restorer) = &intake.restorer {
                             restorer.put(block);
                         }
@@ -169,13 +215,21 @@ struct Intake<'a> {
     timeouts: Timeouts,
     parser: Parser,
     restorer: Option<Restorer>,
-    parts_done: Option<u32>,
+    parts_done: u32,
     end: Option<Contents>,
+}
+
+/// What has been taken back of an answer.
+#[derive(Default)]
+struct Stored {
+    /// The parts that are there whole, counted from the first of all; 0 where none of them came.
+    parts_done: u32,
+    rows: u64,
 }
 
 impl<'a> Intake<'a> {
     fn new(tracker: &'a Arc<Tracker>, timeouts: Timeouts) -> Self {
-        Self { tracker, timeouts, parser: Parser::default(), restorer: None, parts_done: None, end: None }
+        Self { tracker, timeouts, parser: Parser::default(), restorer: None, parts_done: 0, end: None }
     }
 
     /// From here on torrents come. The clocks of two hosts differ: ages are as of this moment, in which they were made.
@@ -188,13 +242,13 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Waits until everything is stored; the parts that are there whole.
-    fn finish(&mut self) -> Result<Option<u32>, Damage> {
-        let Some(restorer) = self.restorer.take() else { return Ok(None) };
+    /// Waits until everything is stored, and says how much that is.
+    fn finish(&mut self) -> Result<Stored, Damage> {
+        let Some(restorer) = self.restorer.take() else { return Ok(Stored::default()) };
         let restored = restorer.finish()?;
         match self.end {
             Some(end) if end != restored.contents => Err(Damage::Missing),
-            _ => Ok(self.parts_done),
+            _ => Ok(Stored { parts_done: self.parts_done, rows: restored.contents.rows }),
         }
     }
 }
