@@ -12,7 +12,8 @@ pub const RENEW_BOUNDARY_SECS: u32 = 10 * 60;
 
 /// Lanes of an [`EventQueue`]. What concerns one torrent keeps to one lane, and so its order.
 const LANES: usize = 16;
-/// Room in a lane. All lanes together hold what a million announces a second leave within 60 ms.
+/// Room in a lane. Within the longest turn of whoever empties them, 25 ms, that is 160,000 announces a second of one torrent; of many,
+/// all lanes together hold what a million a second leave within 60 ms.
 const LANE_EVENTS: usize = 4096;
 
 /// One peer's word on one torrent.
