@@ -19,8 +19,11 @@ const PING: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Longer than any connection is waited for: the next one is made by this daemon, and not by the library.
 const NEVER: Duration = Duration::from_secs(1 << 20);
-/// Messages that may wait for this node to take them, each bounded by [`super::session::MAX_MESSAGE_LEN`].
-const RECEIVED: usize = 512;
+/// Messages of a subscription that may wait for this node to take them. The library reads at most 128 times, this much at a time,
+/// before this node has its turn and takes all of them: however short the messages of nodes are, they find room.
+const RECEIVED: usize = 64 << 10;
+/// Bytes that are read from a server at a time.
+const READ: u16 = 32 << 10;
 /// Messages that may wait for a server to take them: few, for they are kept elsewhere.
 const SENT: usize = 32;
 
@@ -84,7 +87,7 @@ pub(super) fn options(config: &SyncConfig, server: &NatsServer) -> Result<Connec
     let has_tried = Arc::new(AtomicBool::new(false));
     let wait = move |_| if has_tried.swap(true, Ordering::Relaxed) { NEVER } else { Duration::ZERO };
     let options = options.name("opentracker-xdp").no_echo().ping_interval(PING).connection_timeout(PATIENCE);
-    let options = options.subscription_capacity(RECEIVED).client_capacity(SENT);
+    let options = options.subscription_capacity(RECEIVED).client_capacity(SENT).read_buffer_capacity(READ);
     Ok(options.ignore_discovered_servers().reconnect_delay_callback(wait))
 }
 

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | events | 8 bytes number of the message, from 1; 4 bytes seconds since its events were heard; records |
 //! | state | 8 bytes number of the oldest message that the node can tell again, 8 bytes number of the newest that it has told |
-//! | request | 8 bytes number of the first message that the node has missed |
+//! | request | 8 bytes number of the first message that the node has missed; the answer is that one and up to 1,023 behind it |
 //!
 //! A record has 1 byte of flags (0x80 seeding, 0x40 completed, 0x20 stopped, which counts before the others; 0x01 IPv6), 20 bytes
 //! of the info hash, 4 or 16 of the address, and 2 of the port.
@@ -44,6 +44,13 @@ pub(super) const MAX_RECORD_LEN: usize = RECORD_FRONT_LEN + 16 + 2;
 
 /// Subjects that the torrents are divided into.
 pub(super) const SHARDS: usize = 16;
+
+/// Messages that a request is answered with at most. Whoever has missed more asks again, so that no answer is longer than what
+/// is told can wait for.
+pub(super) const ANSWER: u64 = 1024;
+
+/// No node ever tells so many messages: at a million a second that takes nine years.
+const MAX_NUMBER: u64 = 1 << 48;
 
 /// A node: random, another for every start.
 pub(super) type NodeId = [u8; 8];
@@ -103,7 +110,7 @@ impl<'a> Message<'a> {
         let (node, rest) = rest.split_first_chunk().ok_or(Malformed)?;
         let (number, rest) = rest.split_first_chunk().ok_or(Malformed)?;
         let number = u64::from_be_bytes(*number);
-        if *magic != MAGIC {
+        if *magic != MAGIC || !(1..=MAX_NUMBER).contains(&number) {
             return Err(Malformed);
         }
         let content = match *kind {
@@ -116,8 +123,11 @@ impl<'a> Message<'a> {
                 }
             }
             STATE => {
-                let newest = rest.try_into().map_err(|_| Malformed)?;
-                Content::State { oldest: number, newest: u64::from_be_bytes(newest) }
+                let newest = u64::from_be_bytes(rest.try_into().map_err(|_| Malformed)?);
+                if !(number - 1..=MAX_NUMBER).contains(&newest) {
+                    return Err(Malformed);
+                }
+                Content::State { oldest: number, newest }
             }
             REQUEST if rest.is_empty() => Content::Request { first: number },
             _ => return Err(Malformed),
@@ -146,13 +156,13 @@ impl<'a> Message<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// What was written by [`write_record`].
+    /// What was written by [`write_record`]; there may be none.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut rest = bytes;
         while !rest.is_empty() {
             (_, rest) = split_record(rest, 0).ok_or(Malformed)?;
         }
-        if bytes.is_empty() { Err(Malformed) } else { Ok(Self(bytes)) }
+        Ok(Self(bytes))
     }
 
     /// The events, heard of at this time.
@@ -210,7 +220,7 @@ fn split_record(records: &[u8], heard_secs: u32) -> Option<(PeerEvent, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Content, Malformed, Message, Records, shard, write_record};
+    use super::{Content, MAX_NUMBER, Malformed, Message, Records, shard, write_record};
     use crate::events::PeerEvent;
     use crate::info_hash::InfoHash;
     use crate::peer_store::Standing;
@@ -251,7 +261,7 @@ mod tests {
     #[test]
     fn a_message_of_any_other_length_is_refused() {
         for len in 0..LITERAL.len() {
-            let is_whole = len == FRONT_LEN + 27;
+            let is_whole = [FRONT_LEN, FRONT_LEN + 27].contains(&len);
             assert_eq!(Message::parse(&LITERAL[..len]).is_ok(), is_whole, "{len} bytes");
         }
         assert_eq!(Message::parse(&[LITERAL, b"x"].concat()), Err(Malformed));
@@ -273,6 +283,25 @@ mod tests {
             }
             assert_eq!(Message::parse(&[literal, b"x"].concat()), Err(Malformed));
         }
+    }
+
+    #[test]
+    fn numbers_that_no_node_reaches_are_refused() {
+        let is_taken = |content| Message::parse(&Message { node: *b"nodenode", content }.write()).is_ok();
+        for (first, is_number) in
+            [(0, false), (1, true), (MAX_NUMBER, true), (MAX_NUMBER + 1, false), (u64::MAX, false)]
+        {
+            let records = Records::parse(b"").unwrap();
+            assert_eq!(
+                is_taken(Content::Events { number: first, age_secs: 0, records }),
+                is_number,
+                "{first}"
+            );
+            assert_eq!(is_taken(Content::Request { first }), is_number, "{first}");
+            assert_eq!(is_taken(Content::State { oldest: first, newest: first }), is_number, "{first}");
+        }
+        let state = |oldest, newest| is_taken(Content::State { oldest, newest });
+        assert!(state(1, 0) && state(9, 8) && !state(9, 7) && !state(1, u64::MAX));
     }
 
     #[test]

@@ -7,8 +7,11 @@
 
 mod access;
 mod inbox;
+mod incoming;
 mod message;
+mod node;
 mod outbox;
+mod seals;
 mod session;
 mod worker;
 
@@ -20,10 +23,10 @@ use crate::config::types::SyncConfig;
 use crate::counters::nats::NatsCounters;
 use crate::events::PeerEvent;
 use crate::livesync::SharedRing;
-use crate::livesync::sealing::{Opener, Sealer};
 use crate::tracker::Tracker;
 use outbox::Outbox;
 use parking_lot::{Mutex, MutexGuard};
+use seals::Seals;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -89,19 +92,13 @@ pub fn join(
     }
     access::check(config)?;
     let id = getrandom::u64()?.to_be_bytes();
-    let seals = match ring {
-        None => None,
-        Some(ring) => {
-            let (tracker_id, session) = (getrandom::u32()?.to_ne_bytes(), getrandom::u64()?.to_ne_bytes());
-            Some((Sealer::new(Arc::clone(ring), tracker_id, session), Opener::new(Arc::clone(ring))))
-        }
-    };
+    let seals = ring.map(Seals::new).transpose()?;
     let max_bytes = usize::try_from(config.max_memory_bytes).unwrap_or(usize::MAX);
     let outbox = Arc::new(Mutex::new(Outbox::new(id, config.interval_ms, max_bytes)));
-    let site = config.site.clone().unwrap_or_else(|| session::hex(&id));
+    let site = config.site.clone().unwrap_or_else(|| node::hex(&id));
     let servers: Vec<_> = config.nats.iter().map(ToString::to_string).collect();
     log::info!("nats: site {site}, subject {}, servers {}", config.subject, servers.join(", "));
-    let node = session::Node {
+    let node = node::Node {
         id,
         prefix: config.subject.clone(),
         site,

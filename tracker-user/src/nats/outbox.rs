@@ -2,10 +2,13 @@
 //! room. Messages that wait for a server are kept there, and so are those that have been told, for nodes that missed them.
 //! Never larger than it was made: while nobody can be told, the oldest goes. Knows no server and reads no clock.
 
+mod answers;
+
 use super::message::{Content, MAX_RECORD_LEN, Message, NodeId, Records, SHARDS, shard, write_record};
 use crate::clock::Now;
 use crate::events::PeerEvent;
-use std::collections::{BTreeMap, VecDeque};
+use answers::Answers;
+use std::collections::VecDeque;
 
 /// Bytes of records in a message; a server takes a megabyte where it is not told otherwise.
 const MAX_RECORDS_LEN: usize = 16 << 10;
@@ -13,10 +16,6 @@ const MAX_RECORDS_LEN: usize = 16 << 10;
 const KEPT_SECS: u32 = 30 * 60;
 /// What a kept message takes beside its records: its place in a queue that may be half empty, and what the allocator adds.
 const OVERHEAD: usize = 2 * size_of::<Kept>() + 16;
-/// Nodes that ask within this time are answered together.
-const ASKING_NS: u64 = 100_000_000;
-/// Nodes that can wait for an answer. Whoever is left out asks again.
-const MAX_ASKERS: usize = 64;
 
 /// Records of one shard that are put together.
 #[derive(Debug, Default)]
@@ -66,16 +65,12 @@ pub(super) struct Outbox {
     kept: VecDeque<Kept>,
     /// The number of the first that is kept.
     oldest: u64,
-    /// The next to be told to everyone.
-    next: u64,
     /// The next that has never been told.
-    untold: u64,
+    next: u64,
     bytes: usize,
     max_bytes: usize,
-    /// Nodes that have missed something: from where on.
-    askers: BTreeMap<NodeId, u64>,
-    /// When the first of them asked.
-    asked: Option<Now>,
+    /// What is told again.
+    answers: Answers,
     lost_events: u64,
 }
 
@@ -89,11 +84,9 @@ impl Outbox {
             kept: VecDeque::new(),
             oldest: 1,
             next: 1,
-            untold: 1,
             bytes: 0,
             max_bytes,
-            askers: BTreeMap::new(),
-            asked: None,
+            answers: Answers::default(),
             lost_events: 0,
         }
     }
@@ -148,65 +141,33 @@ impl Outbox {
     fn forget_oldest(&mut self) {
         let Some(kept) = self.kept.pop_front() else { return };
         self.bytes -= kept.records.len() + OVERHEAD;
-        if self.oldest >= self.untold {
+        if self.oldest >= self.next {
             self.lost_events += u64::from(kept.events);
         }
         self.oldest += 1;
         self.next = self.next.max(self.oldest);
-        self.untold = self.untold.max(self.oldest);
     }
 
     /// What other nodes are told of what they can have.
     pub(super) fn state(&self) -> Vec<u8> {
-        let content = Content::State { oldest: self.oldest, newest: self.untold.saturating_sub(1) };
+        let content = Content::State { oldest: self.oldest, newest: self.next.saturating_sub(1) };
         Message { node: self.node, content }.write()
     }
 
-    /// A node has missed everything from this number on.
+    /// A node has missed messages from this number on.
     pub(super) fn ask(&mut self, asker: NodeId, first: u64, now: Now) {
-        if first >= self.untold || (self.askers.len() >= MAX_ASKERS && !self.askers.contains_key(&asker)) {
-            return;
+        if first < self.next {
+            self.answers.ask(asker, first, now);
         }
-        self.askers.insert(asker, first);
-        self.asked.get_or_insert(now);
     }
 
     /// The message that goes out next: new ones first, then what somebody has missed. It is to be said when it has gone out.
     pub(super) fn next(&mut self, now: Now) -> Option<Outgoing> {
-        self.answer_together(now);
-        let to_everyone = self.outgoing(self.next, Audience::Everyone, now);
-        to_everyone.or_else(|| self.next_of_asker(now))
-    }
-
-    /// What several nodes have missed, everyone is told again: once, and not once for each of them.
-    fn answer_together(&mut self, now: Now) {
-        if self.askers.len() < 2 || self.is_collecting(now) {
-            return;
+        if let Some(new) = self.outgoing(self.next, Audience::Everyone, now) {
+            return Some(new);
         }
-        let first = self.askers.values().copied().min().unwrap_or(self.next);
-        self.next = self.next.min(first.max(self.oldest));
-        self.askers.clear();
-        self.asked = None;
-    }
-
-    fn is_collecting(&self, now: Now) -> bool {
-        self.asked.is_some_and(|asked| now.nanoseconds().saturating_sub(asked.nanoseconds()) < ASKING_NS)
-    }
-
-    fn next_of_asker(&mut self, now: Now) -> Option<Outgoing> {
-        if self.is_collecting(now) {
-            return None;
-        }
-        let (asker, first) = self.askers.first_key_value()?;
-        let (asker, first) = (*asker, (*first).max(self.oldest));
-        // Everyone has been told the rest, or it goes on until then.
-        let outgoing =
-            if first < self.next { self.outgoing(first, Audience::Node(asker), now) } else { None };
-        if outgoing.is_none() {
-            self.askers.clear();
-            self.asked = None;
-        }
-        outgoing
+        let (number, audience) = self.answers.next(&(self.oldest..self.next), now)?;
+        self.outgoing(number, audience, now)
     }
 
     fn outgoing(&self, number: u64, audience: Audience, now: Now) -> Option<Outgoing> {
@@ -216,23 +177,25 @@ impl Outbox {
         // It was written here.
         let content = Content::Events { number, age_secs, records: Records::parse(records).ok()? };
         let bytes = Message { node: self.node, content }.write();
-        let is_new = number >= self.untold;
+        let is_new = number >= self.next;
         Some(Outgoing { number, audience, shard: *shard, events: *events, is_new, bytes })
     }
 
-    /// The message has gone out, or never will.
+    /// The message has gone out.
     pub(super) fn has_gone(&mut self, outgoing: &Outgoing) {
-        let behind = outgoing.number + 1;
-        match outgoing.audience {
-            Audience::Everyone => {
-                self.next = self.next.max(behind);
-                self.untold = self.untold.max(behind);
-            }
-            Audience::Node(asker) => {
-                if let Some(first) = self.askers.get_mut(&asker) {
-                    *first = (*first).max(behind);
-                }
-            }
+        if outgoing.is_new {
+            self.next = self.next.max(outgoing.number + 1);
+        } else {
+            self.answers.has_gone(outgoing.number);
+        }
+    }
+
+    /// The message cannot be sent: from now on there is nothing in it, so that those behind it can be taken.
+    pub(super) fn empty(&mut self, outgoing: &Outgoing) {
+        let index = outgoing.number.checked_sub(self.oldest).and_then(|index| usize::try_from(index).ok());
+        if let Some(kept) = index.and_then(|index| self.kept.get_mut(index)) {
+            self.bytes -= kept.records.len();
+            (kept.records, kept.events) = (Box::default(), 0);
         }
     }
 

@@ -1,51 +1,36 @@
-//! One connection to a server, from its greeting to its end: what is told, what is heard, what is asked for. Whatever comes is
-//! counted; nothing that comes may end more than the connection.
+//! One connection to a server, from its greeting to its end: what is told, and when. What comes is taken at any time, while a
+//! message waits to be sent as well.
 
-use super::inbox::{Inbox, Place};
-use super::message::{Content, Message, NodeId, Records};
-use super::outbox::{Audience, Outbox, Outgoing};
+use super::incoming::Incoming;
+use super::message::NodeId;
+use super::node::{Node, Reply};
+use super::outbox::{Audience, Outgoing};
 use crate::clock::Now;
-use crate::counters::nats::{Counted, NatsCounters};
-use crate::livesync::sealing::{Opener, Sealer, Unopened};
+use crate::counters::nats::Counted;
 use crate::livesync::unix_ms;
-use crate::tracker::{TakenIn, Tracker};
 use async_nats::connection::State;
-use async_nats::{Client, Subscriber};
-use parking_lot::Mutex;
-use std::sync::Arc;
+use async_nats::{Client, Message, PublishErrorKind};
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tokio_stream::StreamExt;
 
-/// The longest message that is looked at: twice what any node sends.
-pub(super) const MAX_MESSAGE_LEN: usize = 32 << 10;
 /// How often it is looked whether there is something to tell.
 const TURN: Duration = Duration::from_millis(20);
 /// Bytes that are told in a turn, 16 MiB a second: a server gives up who cannot keep up.
 const TURN_BYTES: usize = 336 << 10;
+/// Messages that are told in a turn: each costs its receivers something, however short it is.
+const TURN_MESSAGES: usize = 512;
 /// How often the state is told, and so how soon it is noticed that something is missing.
 const STATE: Duration = Duration::from_secs(1);
 /// What waits is told only after this time: others that have lost the same server come back, too.
 const GRACE: Duration = Duration::from_millis(500);
 /// How long a server may take no message before the rest waits for the next turn.
 const STALL: Duration = Duration::from_millis(100);
+/// Replies that may wait until they can be sent; whoever misses one asks again.
+const MAX_REPLIES: usize = 256;
 /// How long the last messages may take when the node ends.
 const LAST: Duration = Duration::from_secs(1);
-
-/// What outlives a connection.
-pub(super) struct Node {
-    pub(super) id: NodeId,
-    /// The subjects up to the name of a site.
-    pub(super) prefix: String,
-    pub(super) site: String,
-    pub(super) outbox: Arc<Mutex<Outbox>>,
-    pub(super) inbox: Inbox,
-    pub(super) seals: Option<(Sealer, Opener)>,
-    pub(super) tracker: Arc<Tracker>,
-    pub(super) counters: Arc<NatsCounters>,
-    pub(super) random: fastrand::Rng,
-}
 
 /// Why a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +45,12 @@ pub(super) enum End {
 pub(super) struct Session<'a> {
     node: &'a mut Node,
     client: Client,
+    incoming: Incoming,
+    replies: VecDeque<Reply>,
     begun: Instant,
     state_due: Instant,
+    /// Whether it has been said that the server takes no messages of this length.
+    has_warned: bool,
 }
 
 /// What became of a message.
@@ -75,19 +64,19 @@ enum Published {
 }
 
 impl<'a> Session<'a> {
-    /// Over a connection that has been made.
-    pub(super) fn new(node: &'a mut Node, client: Client) -> Self {
-        let now = Instant::now();
-        Self { node, client, begun: now, state_due: now }
+    /// Over a connection that has been made; `None` where it is gone already.
+    pub(super) async fn begin(node: &'a mut Node, client: Client) -> Option<Self> {
+        let incoming = Incoming::subscribe(&client, node).await?;
+        let (now, replies) = (Instant::now(), VecDeque::new());
+        Some(Self { node, client, incoming, replies, begun: now, state_due: now, has_warned: false })
     }
 
     /// Tells and hears until the connection or the node ends.
     pub(super) async fn run(&mut self, stop: &mut watch::Receiver<bool>) -> End {
-        let Some((mut everyones, mut own)) = self.subscribe().await else { return End::Lost };
         let mut turns = interval(TURN);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // In this order: nothing keeps the turns from coming, and what was asked for is missing before all that follows.
+            // In this order: nothing keeps the turns from coming.
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => {
@@ -100,32 +89,36 @@ impl<'a> Session<'a> {
                     }
                     self.tell().await;
                 }
-                message = own.next() => match message {
-                    Some(message) => self.take(&message).await,
-                    None => return End::Lost,
-                },
-                message = everyones.next() => match message {
-                    Some(message) => self.take(&message).await,
+                message = self.incoming.next() => match message {
+                    Some(message) => self.take(&message),
                     None => return End::Lost,
                 },
             }
+            self.reply().await;
         }
     }
 
-    /// What everyone is told, and what this node alone is; both are in force with the server when this returns.
-    async fn subscribe(&self) -> Option<(Subscriber, Subscriber)> {
-        let Node { prefix, id, .. } = &*self.node;
-        let everyones = self.client.subscribe(format!("{prefix}.*.*")).await.ok()?;
-        let own = self.client.subscribe(format!("{prefix}.*.to.{}", hex(id))).await.ok()?;
-        timeout(super::PATIENCE, self.client.flush()).await.ok()?.ok()?;
-        Some((everyones, own))
+    /// Takes a message of another node in. Its reply waits: whoever takes messages waits for nothing.
+    fn take(&mut self, message: &Message) {
+        let reply = self.node.take(&message.subject, &message.payload);
+        if self.replies.len() < MAX_REPLIES {
+            self.replies.extend(reply);
+        }
+    }
+
+    async fn reply(&mut self) {
+        while let Some(Reply { to, content }) = self.replies.pop_front() {
+            if self.publish_reply(to, content).await == Published::NotNow {
+                return;
+            }
+        }
     }
 
     /// A turn: the state when it is due, and of what waits as much as a turn may have.
     async fn tell(&mut self) {
         if Instant::now() >= self.state_due {
-            let state = self.node.outbox.lock().state();
-            if self.publish(self.node.subject("state"), state).await == Published::NotNow {
+            let (subject, state) = (self.node.subject("state"), self.node.outbox.lock().state());
+            if self.publish(subject, Audience::Everyone, state).await == Published::NotNow {
                 return;
             }
             self.state_due = Instant::now() + STATE;
@@ -134,10 +127,10 @@ impl<'a> Session<'a> {
             return;
         }
         let mut bytes = 0;
-        while bytes < TURN_BYTES {
+        for _ in 0..TURN_MESSAGES {
             let Some(outgoing) = self.next_outgoing() else { return };
             bytes += outgoing.bytes.len();
-            if !self.send(outgoing).await {
+            if !self.send(outgoing).await || bytes >= TURN_BYTES {
                 return;
             }
         }
@@ -163,144 +156,70 @@ impl<'a> Session<'a> {
 
     /// Sends a message; whether the next one may follow.
     async fn send(&mut self, mut outgoing: Outgoing) -> bool {
-        let subject = match outgoing.audience {
-            Audience::Everyone => self.node.subject(&format!("{:x}", outgoing.shard)),
-            Audience::Node(node) => self.node.subject_of(&node),
-        };
+        let subject = self.node.subject_for(outgoing.audience, outgoing.shard);
         let bytes = std::mem::take(&mut outgoing.bytes);
-        let published = self.publish(subject, bytes).await;
-        if published == Published::NotNow {
-            return false;
-        }
+        let published = self.publish(subject, outgoing.audience, bytes).await;
         let Node { outbox, counters, .. } = &*self.node;
-        outbox.lock().has_gone(&outgoing);
-        match (published, outgoing.is_new) {
-            (Published::Gone, true) => {
-                counters.add(Counted::SentMessages, 1);
-                counters.add(Counted::SentEvents, outgoing.events.into());
+        match published {
+            Published::NotNow => return false,
+            // It goes out next, without its events.
+            Published::Never => {
+                outbox.lock().empty(&outgoing);
+                counters.add(Counted::UnsentEvents, outgoing.events.into());
+                return outgoing.events > 0;
             }
-            (Published::Gone, false) => counters.add(Counted::RepeatedMessages, 1),
-            _ => counters.add(Counted::UnsentEvents, outgoing.events.into()),
+            Published::Gone => outbox.lock().has_gone(&outgoing),
+        }
+        if outgoing.is_new {
+            counters.add(Counted::SentMessages, 1);
+            counters.add(Counted::SentEvents, outgoing.events.into());
+        } else {
+            counters.add(Counted::RepeatedMessages, 1);
         }
         true
     }
 
-    async fn publish(&mut self, subject: String, content: Vec<u8>) -> Published {
-        let mut payload = content;
-        if let Some((sealer, _)) = &mut self.node.seals {
-            let mut sealed = Vec::new();
-            sealer.seal(&payload, unix_ms(), &mut sealed);
-            payload = sealed;
-        }
-        match timeout(STALL, self.client.publish(subject, payload.into())).await {
+    async fn publish_reply(&mut self, to: NodeId, content: Vec<u8>) -> Published {
+        let audience = Audience::Node(to);
+        self.publish(self.node.subject_for(audience, 0), audience, content).await
+    }
+
+    async fn publish(&mut self, subject: String, audience: Audience, content: Vec<u8>) -> Published {
+        let payload = match &mut self.node.seals {
+            Some(seals) => seals.seal(audience, &content, unix_ms()),
+            None => content,
+        };
+        let client = self.client.clone();
+        let publishing = timeout(STALL, client.publish(subject, payload.into()));
+        tokio::pin!(publishing);
+        let published = loop {
+            tokio::select! {
+                biased;
+                published = &mut publishing => break published,
+                // A server that takes nothing may go on sending.
+                message = self.incoming.next() => match message {
+                    Some(message) => self.take(&message),
+                    None => return Published::NotNow,
+                },
+            }
+        };
+        match published {
             Ok(Ok(())) => Published::Gone,
-            Ok(Err(error)) if error.kind() == async_nats::PublishErrorKind::MaxPayloadExceeded => {
-                log::warn!(
-                    "nats: the server takes no messages of this length; set its max_payload to 64 KiB or more"
-                );
+            Ok(Err(error)) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                self.warn_of_length();
                 Published::Never
             }
             Ok(Err(_)) | Err(_) => Published::NotNow,
         }
     }
 
-    /// Takes a message of another node in.
-    async fn take(&mut self, message: &async_nats::Message) {
-        let Node { prefix, site, id, seals, counters, .. } = &mut *self.node;
-        let of_site = message.subject.strip_prefix(&**prefix).and_then(|rest| rest.strip_prefix('.'));
-        let sender_site = of_site.and_then(|rest| rest.split('.').next());
-        if sender_site == Some(site) {
-            return counters.add(Counted::OwnSite, 1);
-        }
-        let opened;
-        let content = match seals {
-            _ if message.payload.len() > MAX_MESSAGE_LEN => return counters.add(Counted::Malformed, 1),
-            None => &*message.payload,
-            Some((_, opener)) => match opener.open(&message.payload, unix_ms()) {
-                Ok(content) => {
-                    opened = content;
-                    &*opened
-                }
-                Err(unopened) => return counters.add(counted(unopened), 1),
-            },
-        };
-        let Ok(Message { node, content }) = Message::parse(content) else {
-            return counters.add(Counted::Malformed, 1);
-        };
-        if node == *id {
-            return counters.add(Counted::OwnSite, 1);
-        }
-        match content {
-            Content::Events { number, age_secs, records } => {
-                self.node.take_events((node, number), age_secs, records)
-            }
-            Content::State { oldest, newest } => self.take_state(node, oldest, newest).await,
-            Content::Request { first } => self.take_request(node, first).await,
+    fn warn_of_length(&mut self) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            log::warn!(
+                "nats: the server takes messages of at most {} bytes: longer ones are left out and counted as unsent_events; set \
+                 its max_payload to 64 KiB or more",
+                self.client.max_payload()
+            );
         }
     }
-
-    async fn take_state(&mut self, node: NodeId, oldest: u64, newest: u64) {
-        let behind = self.node.inbox.state(node, oldest, newest, Now::read());
-        self.node.counters.add(Counted::MissedMessages, behind.lost);
-        self.node.counters.set(Counted::Nodes, self.node.inbox.nodes() as u64);
-        if let Some(first) = behind.ask_from {
-            let request = Message { node: self.node.id, content: Content::Request { first } };
-            // Where it does not go out, the next state brings another.
-            let _ = self.publish(self.node.subject_of(&node), request.write()).await;
-            self.node.counters.add(Counted::Requests, 1);
-        }
-    }
-
-    async fn take_request(&mut self, node: NodeId, first: u64) {
-        self.node.counters.add(Counted::RequestsReceived, 1);
-        let state = {
-            let mut outbox = self.node.outbox.lock();
-            outbox.ask(node, first, Now::read());
-            outbox.state()
-        };
-        // What is there no more is not to be waited for.
-        let _ = self.publish(self.node.subject_of(&node), state).await;
-    }
-}
-
-impl Node {
-    fn subject(&self, what: &str) -> String {
-        format!("{}.{}.{what}", self.prefix, self.site)
-    }
-
-    /// The subject of another node alone.
-    fn subject_of(&self, node: &NodeId) -> String {
-        self.subject(&format!("to.{}", hex(node)))
-    }
-
-    fn take_events(&mut self, (node, number): (NodeId, u64), age_secs: u32, records: Records<'_>) {
-        let now = Now::read();
-        let Self { inbox, tracker, counters, random, .. } = self;
-        match inbox.take(node, number, now) {
-            Place::Next => counters.add(Counted::ReceivedMessages, 1),
-            Place::Repeated => return counters.add(Counted::Duplicates, 1),
-            Place::Early => return counters.add(Counted::Early, 1),
-        }
-        for event in records.events(now.seconds().saturating_sub(age_secs)) {
-            match tracker.take_in(&event, now, random) {
-                TakenIn::Stored | TakenIn::Older => counters.add(Counted::ReceivedEvents, 1),
-                TakenIn::NoRoom => counters.add(Counted::ReceivedEventsNoRoom, 1),
-                TakenIn::NotServed => counters.add(Counted::ReceivedEventsNotServed, 1),
-            }
-        }
-    }
-}
-
-const fn counted(unopened: Unopened) -> Counted {
-    match unopened {
-        Unopened::Malformed => Counted::Malformed,
-        Unopened::Forged => Counted::Forged,
-        Unopened::Stale => Counted::Stale,
-        Unopened::Replayed => Counted::Replayed,
-    }
-}
-
-/// A node as it stands in a subject.
-pub(super) fn hex(node: &NodeId) -> String {
-    format!("{:016x}", u64::from_be_bytes(*node))
 }

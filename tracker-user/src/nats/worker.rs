@@ -2,8 +2,9 @@
 //! next. Each connection has a runtime of its own, so that nothing of one outlives it: no message that waited in it comes late.
 
 use super::access;
+use super::node::Node;
 use super::outbox::Outbox;
-use super::session::{End, Node, Session};
+use super::session::{End, Session};
 use crate::config::types::{NatsServer, SyncConfig};
 use crate::counters::nats::{Counted, NatsCounters};
 use crate::pulse::Pulse;
@@ -98,7 +99,10 @@ impl Worker {
         self.node.counters.set(Counted::Connected, 1);
         self.node.counters.add(Counted::Connections, 1);
         let begun = Instant::now();
-        match Session::new(&mut self.node, client).run(stop).await {
+        let Some(mut session) = Session::begin(&mut self.node, client).await else {
+            return Attempt::Lost(begun.elapsed());
+        };
+        match session.run(stop).await {
             End::Stopped => Attempt::Stopped,
             End::Lost => Attempt::Lost(begun.elapsed()),
         }

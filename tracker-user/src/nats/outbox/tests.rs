@@ -1,10 +1,11 @@
 //! Messages have their numbers and keep them, everyone is told once, whoever missed something again, and there is an end to memory.
 
-use super::{ASKING_NS, Audience, KEPT_SECS, MAX_RECORDS_LEN, OVERHEAD, Outbox, Outgoing};
+use super::answers::ASKING_NS;
+use super::{Audience, KEPT_SECS, MAX_RECORDS_LEN, OVERHEAD, Outbox, Outgoing};
 use crate::clock::Now;
 use crate::events::PeerEvent;
 use crate::info_hash::InfoHash;
-use crate::nats::message::{Content, Message};
+use crate::nats::message::{ANSWER, Content, Message};
 use crate::peer_store::Standing;
 
 const NODE: [u8; 8] = *b"nodenode";
@@ -118,17 +119,66 @@ fn a_node_that_has_missed_something_is_told_alone_until_it_has_heard_all() {
 }
 
 #[test]
-fn several_nodes_that_have_missed_something_are_answered_once() {
+fn what_several_nodes_have_missed_everyone_is_told_once() {
     let mut outbox = with_messages(5);
     all(&mut outbox, at_ms(0));
     outbox.ask(*b"asker--1", 4, at_ms(0));
     outbox.ask(*b"asker--2", 2, at_ms(1));
     assert_eq!(all(&mut outbox, at_ms(50)), []);
     let later = Now::from_nanoseconds(ASKING_NS);
+    let alone = |number| (Audience::Node(*b"asker--2"), number);
     let first = send(&mut outbox, later).unwrap();
-    assert_eq!((first.audience, first.number, first.is_new), (Audience::Everyone, 2, false));
+    assert_eq!((first.audience, first.number, first.is_new), (alone(2).0, 2, false));
     assert_eq!(state(&outbox), (1, 5));
-    assert_eq!(all(&mut outbox, later), to_everyone(3..=5));
+    let together = to_everyone(4..=5);
+    assert_eq!(all(&mut outbox, later), [vec![alone(3)], together].concat());
+}
+
+#[test]
+fn news_goes_before_what_is_repeated_however_many_ask() {
+    let mut outbox = with_messages(9);
+    all(&mut outbox, at_ms(0));
+    let later = Now::from_nanoseconds(ASKING_NS);
+    (0..20_u64).for_each(|asker| outbox.ask(asker.to_be_bytes(), 1, at_ms(0)));
+    assert_eq!(
+        send(&mut outbox, later).map(|sent| (sent.audience, sent.number)),
+        Some((Audience::Everyone, 1))
+    );
+    outbox.add(&event(1, 99), at_ms(0));
+    outbox.close_all();
+    let next = send(&mut outbox, later).unwrap();
+    assert_eq!((next.number, next.is_new), (10, true));
+    assert_eq!(all(&mut outbox, later), to_everyone(2..=10), "those who had to wait miss the new one");
+}
+
+#[test]
+fn an_answer_has_an_end_and_who_asks_meanwhile_is_answered_behind_it() {
+    let count = 2 * ANSWER + 8;
+    let mut outbox = with_messages(count as u16);
+    all(&mut outbox, at_ms(0));
+    let later = Now::from_nanoseconds(ASKING_NS);
+    outbox.ask(*b"asker--1", ANSWER + 5, at_ms(0));
+    assert!(send(&mut outbox, later).is_some());
+    outbox.ask(*b"asker--2", 1, at_ms(0));
+    outbox.ask(*b"asker--1", ANSWER + 9, at_ms(0));
+    let of = |asker: &[u8; 8], numbers: std::ops::Range<u64>| -> Vec<_> {
+        numbers.map(|number| (Audience::Node(*asker), number)).collect()
+    };
+    let expected = [of(b"asker--1", ANSWER + 6..2 * ANSWER + 5), of(b"asker--2", 1..ANSWER + 1)].concat();
+    assert!(all(&mut outbox, later) == expected);
+}
+
+#[test]
+fn a_message_that_cannot_be_sent_goes_out_without_its_events() {
+    let mut outbox = with_messages(2);
+    let before = outbox.bytes();
+    let first = outbox.next(at_ms(0)).unwrap();
+    outbox.empty(&first);
+    assert_eq!(outbox.bytes(), before - 27);
+    let empty = send(&mut outbox, at_ms(0)).unwrap();
+    assert_eq!((empty.number, empty.events, empty.is_new, empty.bytes.len()), (1, 0, true, 25));
+    assert!(Message::parse(&empty.bytes).is_ok());
+    assert_eq!(all(&mut outbox, at_ms(0)), to_everyone(2..=2));
 }
 
 #[test]
