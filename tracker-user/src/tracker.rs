@@ -82,7 +82,7 @@ impl Announced {
 pub enum TakenIn {
     /// It is in the store.
     Stored,
-    /// This node has later word of the peer.
+    /// This node has later word of the peer, or the peer has timed out since.
     Older,
     /// The store is full, or the peer's source has had its share.
     NoRoom,
@@ -269,6 +269,9 @@ impl Tracker {
         }
         let now_secs = heard_secs.min(now.seconds());
         let behind_secs = now.seconds() - now_secs;
+        if behind_secs >= self.config.peer_timeout_secs {
+            return TakenIn::Older;
+        }
         // The store knows ages by a hundredth of the timeout: of what is said within that, what arrives last counts.
         let unsure_secs = self.config.peer_timeout_secs.div_ceil(100);
         if behind_secs > unsure_secs {

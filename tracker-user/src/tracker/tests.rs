@@ -41,6 +41,17 @@ fn word(peer: &str, standing: Standing, heard_secs: u32) -> PeerEvent {
     PeerEvent { info_hash: TORRENT, peer: peer.parse().unwrap(), standing, completed: false, heard_secs }
 }
 
+#[test]
+fn word_of_a_peer_that_has_timed_out_since_does_not_bring_it_back() {
+    let config = TrackerConfig { peer_timeout_secs: 200, ..TrackerConfig::default() };
+    let tracker = Tracker::new(config, [1, 2]);
+    for (heard_secs, expected) in [(4801, TakenIn::Stored), (4800, TakenIn::Older), (1, TakenIn::Older)] {
+        let event = word(&format!("192.0.2.1:{heard_secs}"), Standing::Seeder, heard_secs);
+        assert_eq!(take_in(&tracker, &event, 5000), expected, "heard at {heard_secs}");
+    }
+    assert_eq!(tracker.store().totals().peers, 1);
+}
+
 fn take_in(tracker: &Tracker, event: &PeerEvent, secs: u32) -> TakenIn {
     tracker.take_in(event, Now::from_seconds(secs), &mut fastrand::Rng::with_seed(1))
 }
