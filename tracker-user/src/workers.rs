@@ -102,7 +102,11 @@ impl Workers {
     ) -> Result<()> {
         if let Some(nats) = nats {
             let (stop, pulse) = (self.nats_stop.subscribe(), self.pulses.of(NATS));
-            self.start(NATS.to_owned(), move || nats.run(stop, &pulse))?;
+            let run = move || {
+                nats.run(stop, &pulse);
+                Ok(())
+            };
+            self.start(NATS.to_owned(), run)?;
         }
         if let Some(receiver) = receiver {
             let (our_end, stop) = UnixStream::pair().context("cannot make a socket to stop a worker")?;

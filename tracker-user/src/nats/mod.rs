@@ -109,5 +109,5 @@ pub fn join(
         counters,
         random: fastrand::Rng::new(),
     };
-    Ok(Some((Teller(outbox), Worker { config: config.clone(), node })))
+    Ok(Some((Teller(outbox), Worker::new(config.clone(), node))))
 }

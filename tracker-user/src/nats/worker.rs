@@ -10,8 +10,8 @@ use crate::counters::nats::{Counted, NatsCounters};
 use crate::pulse::Pulse;
 use async_nats::{Client, ConnectErrorKind, Event};
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::error::Error;
-use std::io::Result;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -24,13 +24,17 @@ const MOST_WAIT: Duration = Duration::from_secs(1);
 const MOST_WAIT_IF_REFUSED: Duration = Duration::from_secs(10);
 /// A connection that lasted for less was none: a server that takes nodes in only to throw them out is waited for as well.
 const LASTING: Duration = Duration::from_secs(5);
+/// What has been logged and has not changed is logged again after this time.
+const SAY_AGAIN: Duration = Duration::from_secs(5 * 60);
 /// How often the figures of what is kept are published.
 const FIGURES: Duration = Duration::from_millis(250);
 
 /// Tells other sites, and hears them.
 pub struct Worker {
-    pub(super) config: SyncConfig,
-    pub(super) node: Node,
+    config: SyncConfig,
+    node: Node,
+    /// When it was last logged that a server reports errors.
+    errors_said: Arc<Mutex<Option<Instant>>>,
 }
 
 /// How an attempt to speak with a server has ended.
@@ -46,16 +50,32 @@ enum Attempt {
 }
 
 impl Worker {
+    /// Of this node, for these settings.
+    pub(super) fn new(config: SyncConfig, node: Node) -> Self {
+        Self { config, node, errors_said: Arc::default() }
+    }
+
     /// Speaks with servers until it is told to stop. Always in the same thread.
-    ///
-    /// # Errors
-    /// Only where the kernel lets it wait for nothing.
-    pub fn run(mut self, mut stop: watch::Receiver<bool>, pulse: &Pulse) -> Result<()> {
+    pub fn run(mut self, mut stop: watch::Receiver<bool>, pulse: &Pulse) {
         let servers = self.config.nats.clone();
         let mut outage = Outage::new(servers.len());
         for server in servers.iter().cycle() {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let wait = outage.wait(&mut self.node.random);
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    self.node.counters.add(Counted::FailedConnections, 1);
+                    if let Some(message) = outage.failed(server, false, &error.to_string(), Instant::now()) {
+                        log::warn!("{message}");
+                    }
+                    pulse.beat();
+                    std::thread::sleep(wait.max(FIRST_WAIT));
+                    if *stop.borrow() {
+                        break;
+                    }
+                    continue;
+                }
+            };
             let attempt = runtime.block_on(self.attempt(server, wait, &mut stop, pulse.clone()));
             // A name may still be looked up; nobody waits for it.
             runtime.shutdown_background();
@@ -70,11 +90,12 @@ impl Worker {
                 }
                 Attempt::Failed { is_refused, reason } => {
                     self.node.counters.add(Counted::FailedConnections, 1);
-                    outage.failed(server, is_refused, reason);
+                    if let Some(message) = outage.failed(server, is_refused, &reason, Instant::now()) {
+                        log::warn!("{message}");
+                    }
                 }
             }
         }
-        Ok(())
     }
 
     /// Waits, connects and speaks.
@@ -108,14 +129,15 @@ impl Worker {
         }
     }
 
-    async fn connect(&self, server: &NatsServer, wait: Duration) -> std::result::Result<Client, Attempt> {
+    async fn connect(&self, server: &NatsServer, wait: Duration) -> Result<Client, Attempt> {
         tokio::time::sleep(wait).await;
         let failed = |is_refused, reason| Attempt::Failed { is_refused, reason };
         let options =
             access::options(&self.config, server).map_err(|error| failed(true, error.to_string()))?;
         let counters = Arc::clone(&self.node.counters);
+        let errors = Arc::clone(&self.errors_said);
         let options = options.event_callback(move |event| {
-            note(&counters, &event);
+            note(&counters, &errors, &event);
             std::future::ready(())
         });
         options.connect(server.address().clone()).await.map_err(|error| {
@@ -126,19 +148,26 @@ impl Worker {
                     | ConnectErrorKind::Tls
             );
             let source = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
-            failed(is_refused, format!("{}{source}", error.kind()))
+            let remedy = if source.contains("platform certs") {
+                "; name a file with the certificates to believe in sync.nats_ca"
+            } else {
+                ""
+            };
+            failed(is_refused, format!("{}{source}{remedy}", error.kind()))
         })
     }
 }
 
 /// Notes what the library says beside messages.
-fn note(counters: &NatsCounters, event: &Event) {
+fn note(counters: &NatsCounters, errors_said: &Mutex<Option<Instant>>, event: &Event) {
     match event {
         Event::SlowConsumer(_) => counters.add(Counted::Overflowed, 1),
         Event::ServerError(error) => {
             // One who may not use a subject is told so for every message.
-            if counters.get(Counted::ServerErrors) == 0 {
+            let mut said = errors_said.lock();
+            if said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
                 log::warn!("nats: the server says: {error}; further errors are counted as server_errors");
+                *said = Some(Instant::now());
             }
             counters.add(Counted::ServerErrors, 1);
         }
@@ -174,28 +203,42 @@ struct Outage {
     servers: usize,
     failures: usize,
     is_refused: bool,
-    /// What was logged last: the same is not said for every try.
-    logged: Option<String>,
+    /// What was logged last of each server, and when: the same is not said for every try.
+    logged: HashMap<String, (String, Instant)>,
 }
 
 impl Outage {
-    const fn new(servers: usize) -> Self {
-        Self { servers, failures: 0, is_refused: false, logged: None }
+    fn new(servers: usize) -> Self {
+        Self { servers, failures: 0, is_refused: false, logged: HashMap::new() }
     }
 
     fn lost(&mut self, lasted: Duration) {
-        let failures = if lasted < LASTING { self.failures + 1 } else { 0 };
-        *self = Self { failures, ..Self::new(self.servers) };
+        if lasted < LASTING {
+            (self.failures, self.is_refused) = (self.failures + 1, false);
+        } else {
+            *self = Self::new(self.servers);
+        }
     }
 
-    fn failed(&mut self, server: &NatsServer, is_refused: bool, reason: String) {
+    /// A server could not be connected to; what the log is to say of it, where that is new or has not been said for long.
+    fn failed(
+        &mut self,
+        server: &NatsServer,
+        is_refused: bool,
+        reason: &str,
+        now: Instant,
+    ) -> Option<String> {
         self.failures += 1;
         self.is_refused = is_refused;
         let message = format!("nats: no connection to {server}: {reason}; it is tried again and again");
-        if self.logged.as_ref() != Some(&message) && self.failures <= 4 * self.servers {
-            log::warn!("{message}");
-            self.logged = Some(message);
+        let is_said = |(said, at): &(String, Instant)| {
+            *said == message && now.saturating_duration_since(*at) < SAY_AGAIN
+        };
+        if self.logged.get(&server.to_string()).is_some_and(is_said) {
+            return None;
         }
+        self.logged.insert(server.to_string(), (message.clone(), now));
+        Some(message)
     }
 
     /// How long to wait before the next server: not at all while there are some that have not been tried.
@@ -214,7 +257,25 @@ impl Outage {
 #[cfg(test)]
 mod tests {
     use super::{FIRST_WAIT, LASTING, MOST_WAIT, MOST_WAIT_IF_REFUSED, Outage};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_reason_is_logged_when_it_changes_and_again_after_a_while() {
+        let [one, other] = ["nats://127.0.0.1", "nats://127.0.0.2"].map(|server| server.parse().unwrap());
+        let (begun, mut outage) = (Instant::now(), Outage::new(2));
+        let mut is_logged = |server, reason, secs| {
+            outage.failed(server, false, reason, begun + Duration::from_secs(secs)).is_some()
+        };
+        assert!(is_logged(&one, "refused", 0) && is_logged(&other, "refused", 0));
+        for secs in 1..100 {
+            assert!(!is_logged(&one, "refused", secs) && !is_logged(&other, "refused", secs));
+        }
+        assert!(is_logged(&one, "timed out", 100) && !is_logged(&other, "refused", 100));
+        assert!(is_logged(&one, "refused", 101));
+        assert!(!is_logged(&other, "refused", 299) && is_logged(&other, "refused", 300));
+        outage.lost(LASTING);
+        assert!(outage.failed(&one, false, "refused", begun).is_some(), "another outage");
+    }
 
     #[test]
     fn a_server_that_throws_nodes_out_at_once_is_waited_for() {
@@ -235,7 +296,7 @@ mod tests {
             let mut waits = Vec::new();
             for _ in 0..40 {
                 waits.push(outage.wait(&mut random));
-                outage.failed(&server, is_refused, "refused".to_owned());
+                outage.failed(&server, is_refused, "refused", Instant::now());
             }
             assert!(waits.iter().step_by(2).skip(1).all(|wait| *wait >= FIRST_WAIT / 2 && *wait <= most));
             assert!(waits.iter().skip(1).step_by(2).all(|wait| *wait == Duration::ZERO));
