@@ -1,9 +1,10 @@
 //! A server that is killed and comes back: what was announced meanwhile reaches everyone, within the memory that is set for it.
 
-use crate::scene::{Node, leecher};
+use crate::scene::{Node, Peer, leecher};
 use crate::sites_scene::{await_peers, nats, with_world};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use tracker_common::wire::{EVENT_COMPLETED, EVENT_STOPPED};
 
 /// Peers that each node is told of, some before, some during, and some after the server is away.
 const PEERS_PER_NODE: u16 = 3000;
@@ -90,14 +91,20 @@ fn a_node_that_was_cut_off_from_the_server_hears_what_it_missed_and_tells_what_i
         let [here, there] = [world.node(0, 1, &[]), world.node(1, 1, &[])];
         here.announce(&leecher(1, 6881));
         there.await_counts(1, (0, 0, 1));
+        there.announce(&leecher(4, 6881));
+        here.await_counts(4, (0, 0, 1));
         world.sites[0].cable(&here.host, false);
         here.await_no("nats", "connected");
         here.announce(&leecher(2, 6881));
         there.announce(&leecher(3, 6881));
-        there.await_figure("nats", "sent_events", 1);
+        here.announce(&Peer { seeding: true, event: EVENT_COMPLETED, ..leecher(1, 6881) });
+        there.announce(&Peer { event: EVENT_STOPPED, ..leecher(4, 6881) });
+        there.await_figure("nats", "sent_events", 3);
         world.sites[0].cable(&here.host, true);
         there.await_counts(2, (0, 0, 1));
         here.await_counts(3, (0, 0, 1));
+        there.await_counts(1, (1, 1, 0));
+        here.await_counts(4, (0, 0, 0));
         assert_eq!(nats(&here, "missed_messages") + nats(&there, "missed_messages"), 0);
     });
 }
