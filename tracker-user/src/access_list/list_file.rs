@@ -16,6 +16,9 @@ use tracker_common::wire::INFO_HASH_LEN;
 const DIGITS: usize = INFO_HASH_LEN * 2;
 /// Bytes of a note that are shown.
 const NOTE: usize = 160;
+/// Bytes of the longest file that is read: how long a file says it is need not be what there is in it, and the end of a hole
+/// of terabytes is far away.
+const LONGEST: u64 = 64 << 30;
 /// The place of a torrent without a note.
 const NO_NOTE: u32 = u32::MAX;
 
@@ -39,15 +42,21 @@ impl ListedTorrents {
     /// Reads a file: what is listed, and what was skipped. Blank lines and lines that begin with `#` are neither.
     ///
     /// # Errors
-    /// Where the file cannot be read to its end, or is no file.
+    /// Where the file cannot be read to its end, is no file, or is longer than there is memory for.
     pub fn read(path: &Path) -> io::Result<(Self, BadLines)> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no ordinary file"));
         }
-        let expected = metadata.len() / (DIGITS as u64 + 1);
-        let mut hashes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
+        if metadata.len() > LONGEST {
+            let why = format!("it has {} bytes, and a list at most {LONGEST}", metadata.len());
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
+        // The last line need not be ended.
+        let most = metadata.len() / (DIGITS as u64 + 1) + 1;
+        let mut hashes = Vec::new();
+        hashes.try_reserve_exact(usize::try_from(most).unwrap_or(usize::MAX))?;
         let (mut noted, mut bad) = (Vec::new(), BadLines::default());
         read_lines(
             BufReader::with_capacity(1 << 16, &file),
@@ -237,6 +246,16 @@ mod tests {
         assert!(ListedTorrents::read(Path::new("/nowhere/list")).is_err());
         assert!(ListedTorrents::read(Path::new("/dev/zero")).is_err());
         assert!(ListedTorrents::read(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn a_file_that_says_it_is_endless_is_refused_before_memory_is_taken_for_it() {
+        let path = std::env::temp_dir().join(format!("tracker-user-{}-endless", std::process::id()));
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(1 << 43).unwrap();
+        let refused = ListedTorrents::read(&path).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(refused.contains("8796093022208 bytes"), "{refused}");
     }
 
     #[test]
