@@ -8,7 +8,7 @@ mod refusals;
 mod torrents;
 
 pub use list_file::{ListedTorrents, NotAHash, parse_line};
-pub use refusals::{Refusal, Refusals};
+pub use refusals::{ROOM as REFUSALS_AT_A_TIME, Refusal, Refusals};
 pub use torrents::{Change, ListKind, NOT_AUTHORIZED, TorrentList};
 
 use crate::config::types::{AccessConfig, StoreConfig};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Refusals that wait for the log at most, and so that are logged at a time.
-const ROOM: usize = 10;
+pub const ROOM: usize = 10;
 
 /// An announce that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
