@@ -32,7 +32,7 @@ impl Series {
 pub(super) struct Spread {
     pub(super) median: f64,
     min: f64,
-    max: f64,
+    pub(super) max: f64,
 }
 
 impl Spread {

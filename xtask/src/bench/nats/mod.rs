@@ -74,7 +74,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 fn text(samples: &[Sample], arguments: &Arguments) -> String {
     let spread = |value: fn(&Sample) -> f64| Spread::of(samples.iter().map(value).collect());
     let convergence = spread(|sample| sample.convergence_secs);
-    let verdict = if convergence.median < TARGET_SECS { "reached" } else { "missed" };
+    let verdict = if convergence.max < TARGET_SECS { "reached" } else { "missed" };
     let mut text = format!(
         "\n{} rounds, {} announces/s, server away for {} s: median (min–max)\n",
         samples.len(),
@@ -103,10 +103,13 @@ mod tests {
     use super::{Arguments, Sample, text};
 
     #[test]
-    fn the_report_says_whether_the_target_is_reached() {
+    fn the_report_says_whether_every_round_has_reached_the_target() {
         let arguments = Arguments { rounds: 1, rate: 10_000, away: 10, memory: "32M".to_owned() };
-        let of = |convergence_secs| text(&[Sample { convergence_secs, ..Sample::default() }], &arguments);
-        assert!(of(1.5).contains("target 5 s reached"));
-        assert!(of(5.5).contains("target 5 s missed"));
+        let of = |rounds: &[f64]| {
+            let sample = |secs: &f64| Sample { convergence_secs: *secs, ..Sample::default() };
+            text(&rounds.iter().map(sample).collect::<Vec<_>>(), &arguments)
+        };
+        assert!(of(&[1.5, 4.5]).contains("target 5 s reached"));
+        assert!(of(&[1.5, 1.5, 5.5]).contains("target 5 s missed"), "one round has missed it");
     }
 }
