@@ -6,9 +6,11 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User};
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::Output;
-use tracker_tests::daemon::Daemon;
+use std::process::{Command, Output};
+use std::sync::mpsc::channel;
+use tracker_tests::daemon::{DEADLINE, Daemon};
 use tracker_tests::http;
 use tracker_tests::skip::{is_root_or_skipped, skipped};
 use tracker_tests::temporary_directory::TemporaryDirectory;
@@ -93,6 +95,36 @@ fn what_no_setting_has_named_stays_closed() {
         let said = String::from_utf8_lossy(&reloaded.stderr);
         assert_eq!(said.contains("Permission denied"), !is_open, "{said}");
     }
+}
+
+/// Runs the rest of the command line with a private `/etc`, which is the directory behind `sh`, without touching the host's.
+const WITH_ETC: &str = "mount --bind \"$1\" /etc && shift && exec \"$@\"";
+
+#[test]
+fn names_are_looked_up_in_files_that_have_been_replaced_since_the_start() {
+    if !is_there_or_skipped() || !is_root_or_skipped("an /etc of the test's own") {
+        return;
+    }
+    let directory = TemporaryDirectory::new();
+    let etc = directory.path();
+    write(etc, "passwd", "root:x:0:0::/:/bin/sh\n");
+    write(etc, "nsswitch.conf", "hosts: files\n");
+    write(etc, "hosts", "127.0.0.3 server.test\n");
+    let server = TcpListener::bind("127.0.0.2:0").expect("loopback has free ports");
+    let port = server.local_addr().expect("it is bound").port();
+    let set = format!("sync.nats=nats://server.test:{port}");
+    let daemon = Daemon::command(&[LOOPBACK, ON, &["--set", &set]].concat());
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", WITH_ETC, "sh"]).arg(etc);
+    command.arg(daemon.get_program()).args(daemon.get_args());
+    let daemon = Daemon::start_command(&mut command);
+    let new = write(etc, "new", "127.0.0.2 server.test\n");
+    std::fs::rename(new, etc.join("hosts")).expect("the directory is ours");
+    let (sender, connected) = channel();
+    // Ends with the process where nobody connects.
+    std::thread::spawn(move || sender.send(server.accept().is_ok()));
+    let is_connected = connected.recv_timeout(DEADLINE);
+    assert_eq!(is_connected, Ok(true), "{}", daemon.log());
 }
 
 /// A daemon that has everything that goes on while it runs, as the user that it becomes.

@@ -158,6 +158,47 @@ fn the_file_is_read_within_the_root_and_again_within_the_sandbox() {
     }
 }
 
+/// The capabilities that the unit leaves the service, as setpriv(1) takes them.
+fn bounding_set_of_the_unit() -> String {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/systemd/opentracker-xdp.service");
+    let text = std::fs::read_to_string(unit).expect("the unit is there");
+    let lines = text.lines().filter_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let names = lines.flat_map(str::split_whitespace);
+    names.fold("-all".to_owned(), |set, name| {
+        format!("{set},+{}", name.trim_start_matches("CAP_").to_lowercase())
+    })
+}
+
+#[test]
+fn the_service_reads_a_file_that_is_for_its_user_alone() {
+    if !is_root_or_skipped("the capabilities of the service") {
+        return;
+    }
+    let directory = TemporaryDirectory::new();
+    let nobody = User::from_name("nobody").ok().flatten().expect("every Linux has nobody");
+    let file = directory.path().join("ids.keys");
+    write(&file, ONE);
+    for path in [directory.path(), &file] {
+        chown(path, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).expect("root may");
+    }
+    let root = directory.path().to_str().expect("the path is text");
+    let absolute = file.to_str().expect("the path is text");
+    let bounding_set = bounding_set_of_the_unit();
+    for (path, place) in [(absolute, &[][..]), ("/ids.keys", &["-d", root])] {
+        let set = format!("udp.connection_id_key_file={path}");
+        let arguments = ["-i", "127.0.0.1", "-p", "0", "-P", "0", "-u", "nobody", "--set", &set];
+        let daemon = Daemon::command(&[&arguments[..], place].concat());
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set", &bounding_set, "--no-new-privs"]);
+        command.arg(daemon.get_program()).args(daemon.get_args());
+        let node = Node { daemon: Daemon::start_command(&mut command), file: file.clone() };
+        let elsewhere = Node::start(TemporaryDirectory::new().path(), "same", ONE);
+        takes_ids_of(&node, &elsewhere);
+        node.daemon.signal(Signal::SIGHUP);
+        node.daemon.await_log_line("secrets of connection ids read again");
+    }
+}
+
 #[test]
 fn a_file_that_no_reload_could_read_is_refused_at_the_start_and_one_that_all_may_read_is_named() {
     let directory = TemporaryDirectory::new();

@@ -4,7 +4,7 @@
 use crate::clock::Now;
 use crate::config::types::{Config, LivesyncConfig};
 use crate::counters::Counters;
-use crate::events::EventQueue;
+use crate::events::{EventQueue, PeerEvent};
 use crate::livesync::{self, GroupSockets, Receiver, Sender, SharedRing, Times, key_file};
 use crate::nats::{self, Teller};
 use crate::pulse::Pulse;
@@ -67,7 +67,7 @@ impl Cluster {
         let turn = Sender::turn(delays.into_iter().flatten().min().unwrap_or_default());
         let events = Arc::<EventQueue>::default();
         tracker.tell_others(Arc::clone(&events));
-        let relay = Relay { events, sender, teller, turn };
+        let relay = Relay { events, sender, teller, fetched: Vec::new(), turn };
         Ok(Self { relay: Some(relay), receiver, nats, keys })
     }
 }
@@ -90,6 +90,8 @@ pub struct Relay {
     events: Arc<EventQueue>,
     sender: Option<Sender>,
     teller: Option<Teller>,
+    /// What is fetched of the queue in one turn, for the teller.
+    fetched: Vec<PeerEvent>,
     turn: Duration,
 }
 
@@ -118,14 +120,13 @@ impl Relay {
     /// Passes on what the tracker has had to tell since the last time.
     fn pass_on(&mut self, urgency: Urgency) {
         let (times, now) = (Times::read(), Now::read());
-        let Self { events, sender, teller, .. } = self;
-        let mut telling = teller.as_ref().map(Teller::begin);
+        let Self { events, sender, teller, fetched, .. } = self;
         events.drain(|event| {
             if let Some(sender) = sender.as_mut() {
                 sender.add(&event, times);
             }
-            if let Some(telling) = telling.as_mut() {
-                telling.add(&event, now);
+            if teller.is_some() {
+                fetched.push(event);
             }
         });
         match (sender, urgency) {
@@ -133,10 +134,12 @@ impl Relay {
             (Some(sender), Urgency::All) => sender.send_all(times),
             (None, _) => {}
         }
-        match (telling, urgency) {
-            (Some(mut telling), Urgency::Due) => telling.close_due(now),
-            (Some(mut telling), Urgency::All) => telling.close_all(),
-            (None, _) => {}
+        // Only now, since a datagram may have to wait for the network: who speaks with servers waits for this.
+        let Some(mut telling) = teller.as_ref().map(Teller::begin) else { return };
+        fetched.drain(..).for_each(|event| telling.add(&event, now));
+        match urgency {
+            Urgency::Due => telling.close_due(now),
+            Urgency::All => telling.close_all(),
         }
     }
 }

@@ -37,10 +37,16 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::{channel, unbounded_channel};
 
 /// Orders of operators that wait for the control loop: whoever gives one more waits as well.
 const ORDERS: usize = 16;
+
+/// How long it may take at the most to load what an earlier run has left, for systemd.
+const LOADING: Duration = Duration::from_secs(600);
+/// How long the start may take beside what is waited for, for systemd.
+const GETTING_READY: Duration = Duration::from_secs(30);
 
 /// What only the start can open: rights are given up behind it.
 struct Opened {
@@ -116,9 +122,8 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
     } = opened;
     // Those that come while everything is read wait until it is.
     let mut signals = Signals::catch().context("cannot catch signals")?;
-    let Some(Prepared { tracker, lists, state }) = prepare(config, origin, &mut signals.ending).await? else {
-        return Ok(());
-    };
+    let prepared = prepare(config, origin, &mut signals.ending, &notifier).await?;
+    let Some(Prepared { tracker, lists, state }) = prepared else { return Ok(()) };
     let counters = Arc::new(Counters::for_workers(bound.udp.len(), bound.tcp.len()));
     let service = http::Service::new(Arc::clone(&tracker), Arc::clone(&counters), config, Now::read())?;
     let service = Arc::new(service.with_snapshots(origin, &config.batchsync.admin_ip));
@@ -182,9 +187,21 @@ struct Prepared {
 
 /// Makes the tracker, with its lists, what an earlier run has left, and what another node knows; nothing where a signal ends
 /// that.
-async fn prepare(config: &Config, origin: Origin, ending: &mut EndingSignals) -> Result<Option<Prepared>> {
+async fn prepare(
+    config: &Config,
+    origin: Origin,
+    ending: &mut EndingSignals,
+    notifier: &Notifier,
+) -> Result<Option<Prepared>> {
+    if config.state.snapshot.is_some() || config.state.load.is_some() {
+        notifier.ask_for_time("loading the state of before", LOADING);
+    }
     let (tracker, lists) = make_tracker(config, origin)?;
     let state = StateKeeper::start(&config.state, &tracker, origin)?;
+    if !config.batchsync.join.is_empty() {
+        let limit = Duration::from_secs(u64::from(config.batchsync.join_timeout_secs));
+        notifier.ask_for_time("joining the cluster", limit + GETTING_READY);
+    }
     let joining = join::join(&config.batchsync, &tracker, control::state::timeouts(&config.tracker));
     tokio::select! {
         biased;

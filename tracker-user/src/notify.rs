@@ -71,6 +71,12 @@ impl Notifier {
         self.watchdog
     }
 
+    /// Tells that the start may take this much longer from now on, and why: systemd gives it 90 s otherwise
+    /// (`TimeoutStartSec=`).
+    pub fn ask_for_time(&self, reason: &str, time: Duration) {
+        self.send(format!("STATUS={reason}\nEXTEND_TIMEOUT_USEC={}", time.as_micros()).as_bytes(), &[]);
+    }
+
     /// Tells a state.
     pub fn tell(&self, state: State) {
         match state {

@@ -5,7 +5,7 @@ use caps::errors::CapsError;
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::sys::prctl::set_no_new_privs;
-use nix::unistd::{Uid, User, chdir, chroot, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, User, chdir, chroot, setfsgid, setfsuid, setgid, setgroups, setuid};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -67,6 +67,39 @@ impl Keeps {
     }
 }
 
+/// Opens files as the user that the tracker becomes, while it is still root: what belongs to that user alone, root may not
+/// read where a service manager withholds `CAP_DAC_OVERRIDE`.
+///
+/// # Errors
+/// Where there is no such user.
+pub fn with_files_of_user<T>(config: &TrackerConfig, work: impl FnOnce() -> T) -> Result<T, PrivilegeError> {
+    let is_root = Uid::effective().is_root();
+    let user = user_to_become(config, is_root)?.filter(|_| is_root);
+    let _as_user = user.map(|user| FilesOf::enter(&user));
+    Ok(work())
+}
+
+/// This thread opens files as somebody else (setfsuid(2)) for as long as this lives; the kernel lifts root's power over files
+/// meanwhile, and leaves the rest.
+struct FilesOf {
+    uid_before: Uid,
+    gid_before: Gid,
+}
+
+impl FilesOf {
+    fn enter(user: &User) -> Self {
+        let gid_before = setfsgid(user.gid);
+        Self { uid_before: setfsuid(user.uid), gid_before }
+    }
+}
+
+impl Drop for FilesOf {
+    fn drop(&mut self) {
+        setfsuid(self.uid_before);
+        setfsgid(self.gid_before);
+    }
+}
+
 /// Enters `tracker.rootdir` and becomes `tracker.user`.
 ///
 /// # Errors
@@ -76,7 +109,9 @@ pub fn give_up(config: &TrackerConfig, keeps: Keeps) -> Result<(), PrivilegeErro
     // The user database is not there any more after a chroot.
     let user = user_to_become(config, is_root)?;
     if let Some(directory) = &config.rootdir {
-        enter(directory, is_root)?;
+        // One that belongs to the user alone, root may be kept from.
+        enter(directory, is_root)
+            .or_else(|error| with_files_of_user(config, || enter(directory, is_root))?.map_err(|_| error))?;
     }
     if let Some(user) = user
         && is_root

@@ -6,8 +6,10 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use tracker_tests::daemon::{DEADLINE, Daemon};
+use tracker_tests::temporary_directory::TemporaryDirectory;
 
 const LOOPBACK: &[&str] =
     &["-i", "127.0.0.1", "-p", "0", "-P", "0", "--udp-workers", "2", "--http-workers", "1"];
@@ -85,6 +87,20 @@ fn a_reload_is_said_with_its_time_and_its_end() {
     let time = reloading.text.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")?.parse().ok());
     assert!(time.map(Duration::from_micros).is_some_and(|time| time >= before), "{reloading:?}");
     manager.await_line("READY=1");
+}
+
+#[test]
+fn a_start_that_may_take_long_asks_for_the_time() {
+    let (manager, directory) = (Manager::new(), TemporaryDirectory::new());
+    // Takes connections, as the kernel does for whoever listens, and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let join = format!("batchsync.cluster.join={}", silent.local_addr().expect("it is bound"));
+    let snapshot = format!("state.snapshot={}", directory.path().join("snapshot").display());
+    let settings = ["--set", &join, "--set", "batchsync.cluster.join_timeout_secs=600", "--set", &snapshot];
+    let _daemon = Daemon::spawn(&mut manager.command(&[LOOPBACK, &settings].concat(), &[]));
+    manager.await_line("STATUS=loading the state of before");
+    let joining = manager.await_line("STATUS=joining the cluster");
+    assert!(joining.text.lines().any(|line| line == "EXTEND_TIMEOUT_USEC=630000000"), "{joining:?}");
 }
 
 #[test]

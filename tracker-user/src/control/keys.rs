@@ -7,6 +7,7 @@ pub use secrets::SecretsError;
 
 use super::Kernel;
 use crate::config::types::Config;
+use crate::privileges::with_files_of_user;
 use crate::udp::SharedKeys;
 use getrandom::Error;
 use nix::unistd::Uid;
@@ -46,11 +47,14 @@ impl KeySource {
     /// As the configuration says. Read before root is given up: the XDP program needs its keys by then.
     ///
     /// # Errors
-    /// Where the file of secrets cannot be used.
-    pub fn of(config: &Config) -> Result<Self, SecretsError> {
+    /// Where the file of secrets cannot be used, or there is no user to become.
+    pub fn of(config: &Config) -> anyhow::Result<Self> {
         let Some(path) = &config.udp.connection_id_key_file else { return Ok(Self { shared: None }) };
         let is_root = Uid::effective().is_root();
-        let secrets = Secrets::read(&within(config.tracker.rootdir.as_deref(), path, is_root))?;
+        let place = within(config.tracker.rootdir.as_deref(), path, is_root);
+        let read = || Secrets::read(&place);
+        // As every reload will; else as root, to whom alone the directories above its own root may be open.
+        let secrets = with_files_of_user(&config.tracker, read)?.or_else(|_| read())?;
         let schedule = KeySchedule::new(secrets, config.udp.connection_id_rotation_secs);
         Ok(Self { shared: Some(Shared { path: path.clone(), schedule }) })
     }

@@ -2,7 +2,8 @@
 //! record has waited for the delay. Knows no socket and reads no clock.
 
 use super::packet::{
-    MAX_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORDS, SEALED, TAG_LEN, TYPE, TYPE_V4, TYPE_V6, write_record,
+    MAX_LEN, MAX_SEALED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORDS, SEALED, TAG_LEN, TYPE, TYPE_V4, TYPE_V6,
+    write_record,
 };
 use super::sealing::Sealer;
 use crate::clock::Now;
@@ -22,7 +23,7 @@ impl Envelope {
     const fn room(&self) -> usize {
         match self {
             Self::Classic(_) => MAX_LEN - RECORDS,
-            Self::Sealed(_) => MAX_LEN - SEALED - (TYPE.end - TYPE.start) - TAG_LEN,
+            Self::Sealed(_) => MAX_SEALED_LEN - SEALED - (TYPE.end - TYPE.start) - TAG_LEN,
         }
     }
 
@@ -202,7 +203,7 @@ mod tests {
         for (peer, envelope, records, len) in [
             ("192.0.2.1:1", classic(), 52, 1464),
             ("[2001:db8::1]:1", classic(), 36, 1448),
-            ("192.0.2.1:1", sealed(), 51, 1480),
+            ("192.0.2.1:1", sealed(), 50, 1452),
             ("[2001:db8::1]:1", sealed(), 35, 1452),
         ] {
             let mut packer = Packer::new(envelope, DELAY_MS);

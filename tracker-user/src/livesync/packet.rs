@@ -28,8 +28,10 @@ use crate::peer_store::Standing;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
-/// The longest datagram: it fits an Ethernet frame with either IP header.
+/// The longest datagram of opentracker's. With a UDP and an IPv4 header it fits an Ethernet frame, as its records fill it.
 pub const MAX_LEN: usize = 1480;
+/// The longest sealed datagram: with a UDP and an IPv6 header it fits an Ethernet frame of 1,500 bytes.
+pub const MAX_SEALED_LEN: usize = 1452;
 /// Which tracker sends.
 pub const TRACKER_ID: Range<usize> = 0..4;
 /// What kind of datagram it is.

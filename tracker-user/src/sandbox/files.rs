@@ -24,17 +24,9 @@ const READ_FOR_XDP: &[&str] = &[
     "/sys/class/net",
     "/sys/kernel/btf",
 ];
-/// What says where names are looked up. The first is often a link to one of the others, and replaced when networks change.
-const READ_FOR_NAMES: &[&str] = &[
-    "/etc/resolv.conf",
-    "/etc/hosts",
-    "/etc/nsswitch.conf",
-    "/etc/host.conf",
-    "/etc/gai.conf",
-    "/run/systemd/resolve",
-    "/run/NetworkManager",
-    "/run/resolvconf",
-];
+/// Where the files are that say where names are looked up: resolv.conf, hosts, nsswitch.conf. They are replaced when networks
+/// change, and the first is often a link to one of the other directories.
+const READ_FOR_NAMES: &[&str] = &["/etc", "/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"];
 /// The port of name servers.
 const NAMES_PORT: u16 = 53;
 /// Where a host has the certificates that it believes.
@@ -104,13 +96,11 @@ fn ports(config: &Config) -> Vec<u16> {
     nodes.chain(servers).chain(names).collect()
 }
 
-/// What is read of the host for a connection to a server of NATS.
-fn read_for_nats(sync: &SyncConfig) -> Vec<&'static str> {
-    let names = if sync.nats.iter().any(NatsServer::has_name) { READ_FOR_NAMES } else { &[] };
+/// The certificates that the host believes, where a server of NATS is checked by them.
+fn certificates_for_nats(sync: &SyncConfig) -> &'static [&'static str] {
     // Any server may ask for TLS.
     let is_known = sync.nats.is_empty() || sync.nats_ca.is_some();
-    let certificates = if is_known { &[] } else { READ_FOR_CERTIFICATES };
-    names.iter().chain(certificates).copied().collect()
+    if is_known { &[] } else { READ_FOR_CERTIFICATES }
 }
 
 /// Closes everything else, for this thread and those that it starts.
@@ -139,7 +129,12 @@ fn rules(needs: &Needs<'_>) -> Result<RulesetCreated, RulesetError> {
     for port in ports(needs.config) {
         rules = rules.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
     }
-    for path in read_for_nats(&needs.config.sync) {
+    if needs.config.sync.nats.iter().any(NatsServer::has_name) {
+        for path in READ_FOR_NAMES {
+            rules = open(rules, Path::new(path), AccessFs::ReadFile.into())?;
+        }
+    }
+    for path in certificates_for_nats(&needs.config.sync) {
         rules = open(rules, Path::new(path), Use::Read.rights())?;
     }
     let of_files = needs.config_files.iter().map(|path| (path.as_path(), Use::Read));
