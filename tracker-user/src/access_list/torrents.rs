@@ -47,6 +47,8 @@ pub struct TorrentList {
     /// `None`: every torrent is served.
     list: Option<List>,
     applies_to_scrapes: bool,
+    /// Another for each list that comes into force: whoever looks at a list in parts sees by it that it is still the same.
+    revision: u64,
 }
 
 #[derive(Debug)]
@@ -67,7 +69,7 @@ impl TorrentList {
     /// Serves by a list; scrapes only where `applies_to_scrapes` says so.
     pub fn new(kind: ListKind, listed: ListedTorrents, applies_to_scrapes: bool) -> Self {
         let list = List { kind, listed: Arc::new(listed), flipped: SortedHashes::default() };
-        Self { list: Some(list), applies_to_scrapes }
+        Self { list: Some(list), applies_to_scrapes, revision: 0 }
     }
 
     /// The same after some changes, one after the other, and how many of them changed anything; `None` where there is no
@@ -91,7 +93,19 @@ impl TorrentList {
             (Arc::clone(&list.listed), SortedHashes::of_sorted(flipped.into_iter().collect()))
         };
         let list = List { kind: list.kind, listed, flipped };
-        Some((Self { list: Some(list), applies_to_scrapes: self.applies_to_scrapes }, count))
+        let changed = Self { list: Some(list), applies_to_scrapes: self.applies_to_scrapes, revision: 0 };
+        Some((changed, count))
+    }
+
+    /// The same, as what comes into force after `before`.
+    #[must_use]
+    pub fn following(self, before: &Self) -> Self {
+        Self { revision: before.revision + 1, ..self }
+    }
+
+    /// Which of the lists that were in force one after the other it is.
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// What kind of list there is, if there is one.

@@ -44,14 +44,19 @@ pub(super) enum Task {
 pub(super) struct Refusal {
     pub(super) text: String,
     pub(super) is_help: bool,
+    /// Whether it is to be said in JSON.
+    pub(super) as_json: bool,
 }
 
 /// Reads the arguments behind `ctl`.
 pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Refusal> {
-    let arguments = [OsString::from(NAME)].into_iter().chain(arguments);
+    let arguments: Vec<_> = [OsString::from(NAME)].into_iter().chain(arguments).collect();
+    // Looked for by itself: of arguments that are wrong nothing else is known.
+    let as_json = arguments.iter().any(|argument| argument == "--json");
     let matches = program().try_get_matches_from(arguments).map_err(|error| Refusal {
         text: error.render().to_string(),
         is_help: matches!(error.kind(), ErrorKind::DisplayHelp),
+        as_json,
     })?;
     let timeout = Duration::from_secs(*matches.get_one("timeout").unwrap_or(&60));
     Ok(Asked { task: task(&matches), socket: socket(&matches)?, as_json: matches.get_flag("json"), timeout })
@@ -181,7 +186,7 @@ fn socket(matches: &ArgMatches) -> Result<PathBuf, Refusal> {
         return Ok(socket.clone());
     }
     let Some(file) = matches.get_one::<OsString>("config") else { return Ok(DEFAULT_SOCKET.into()) };
-    let refused = |text| Refusal { text, is_help: false };
+    let refused = |text| Refusal { text, is_help: false, as_json: matches.get_flag("json") };
     match config::from_arguments([OsString::from(NAME), "-f".into(), file.clone()]) {
         Command::Run { config, .. } => config.control.socket.ok_or_else(|| {
             refused(format!("{} sets no control.socket: a tracker with it cannot be asked\n", file.display()))
@@ -249,6 +254,9 @@ mod tests {
             assert!(!refusal.is_help, "{wrong}");
         }
         assert!(read(["--help".into()]).unwrap_err().is_help);
+        let as_json = |wrong: &str| read(wrong.split(' ').map(Into::into)).unwrap_err().as_json;
+        assert!(as_json("stop --json") && as_json("--json status -f /nowhere/opentracker.conf"));
+        assert!(!as_json("stop"));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub(super) enum Failure {
     /// The connection broke, or the time was over.
     #[error("the tracker has not answered: {0}")]
     NoAnswer(io::Error),
+    /// What was asked for cannot be written out whole.
+    #[error("the answer cannot be written: {0}; what has been written is not all of it")]
+    Output(#[from] io::Error),
     /// The answer is none.
     #[error("the tracker's answer is not understood ({0}); is it of another version?")]
     NotUnderstood(String),

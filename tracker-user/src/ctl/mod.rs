@@ -5,6 +5,7 @@
 
 mod arguments;
 mod client;
+mod list;
 mod text;
 mod wire;
 
@@ -15,7 +16,7 @@ use client::{Connection, Failure};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 
 /// The subcommand's name.
 pub const NAME: &str = "ctl";
@@ -36,25 +37,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let asked = match arguments::read(arguments) {
         Ok(asked) => asked,
         Err(refusal) if refusal.is_help => {
-            write(std::io::stdout(), refusal.text);
-            return exit::DONE;
+            return write(io::stdout(), refusal.text).map_or(exit::REFUSED, |()| exit::DONE);
         }
         Err(refusal) => {
-            write(std::io::stderr(), refusal.text);
+            complain(refusal.as_json, &refusal.text);
             return exit::USAGE;
         }
     };
     match perform(&asked) {
         Ok(()) => exit::DONE,
         Err(failure) => {
-            if asked.as_json {
-                let error = serde_json::json!({ "error": failure.to_string() });
-                write(std::io::stdout(), format_args!("{error}\n"));
-            } else {
-                write(std::io::stderr(), format_args!("{failure}\n"));
-            }
+            // Standard output takes nothing more where it is what failed.
+            let as_json = asked.as_json && !matches!(failure, Failure::Output(_));
+            complain(as_json, &failure.to_string());
             match failure {
-                Failure::Refused(_) => exit::REFUSED,
+                Failure::Refused(_) | Failure::Output(_) => exit::REFUSED,
                 Failure::Unreachable { .. } => exit::UNREACHABLE,
                 Failure::NoAnswer(_) | Failure::NotUnderstood(_) => exit::NO_ANSWER,
             }
@@ -62,49 +59,30 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
+/// Says why it is not done, as far as that can be written: the exit code says it, too.
+fn complain(as_json: bool, why: &str) {
+    let why = why.trim_end();
+    let _ = if as_json {
+        write(io::stdout(), format_args!("{}\n", serde_json::json!({ "error": why })))
+    } else {
+        write(io::stderr(), format_args!("{why}\n"))
+    };
+}
+
 fn perform(asked: &Asked) -> Result<(), Failure> {
     let mut connection = Connection::open(&asked.socket, asked.timeout)?;
     match &asked.task {
-        Task::List => list(&mut connection, asked),
+        Task::List => list::print(&mut connection, asked.as_json),
         Task::Change(requests) => change(&mut connection, asked, requests),
         Task::Ask(request) => {
             let answer = connection.ask(request)?;
-            print(asked, &answer, text::of(request, &answer));
+            print(asked, &answer, text::of(request, &answer))?;
             if matches!(request, Request::Drain { wait: true, .. }) {
                 connection.await_end()?;
             }
             Ok(())
         }
     }
-}
-
-/// Every torrent on the list, page by page: as lines that a list file could have, or as one object.
-fn list(connection: &mut Connection, asked: &Asked) -> Result<(), Failure> {
-    let mut page = connection.ask(&Request::List { after: None })?;
-    if !asked.as_json {
-        write(std::io::stdout(), text::list_heading(&page));
-    }
-    let mut torrents = Vec::new();
-    loop {
-        let Some(Value::Array(rows)) = page.get_mut("torrents").map(Value::take) else {
-            return Err(Failure::NotUnderstood("a list without torrents".to_owned()));
-        };
-        let last = rows.last().and_then(Value::as_str).and_then(|text| text.parse().ok());
-        if asked.as_json {
-            torrents.extend(rows);
-        } else {
-            write(std::io::stdout(), text::lines(rows.into_iter()));
-        }
-        match last.filter(|_| page.get("more") == Some(&Value::Bool(true))) {
-            Some(last) => page = connection.ask(&Request::List { after: Some(last) })?,
-            None => break,
-        }
-    }
-    if asked.as_json {
-        let whole = serde_json::json!({ "kind": page["kind"], "total": page["total"], "torrents": torrents });
-        write(std::io::stdout(), format_args!("{whole}\n"));
-    }
-    Ok(())
 }
 
 /// Allows or denies torrents, as many in a request as fit; the figures of all requests are added up.
@@ -123,20 +101,20 @@ fn change(connection: &mut Connection, asked: &Asked, requests: &[Request]) -> R
         }
     }
     if let (Some(request), Some(sum)) = (requests.first(), sum) {
-        print(asked, &sum, text::of(request, &sum));
+        print(asked, &sum, text::of(request, &sum))?;
     }
     Ok(())
 }
 
-fn print(asked: &Asked, answer: &Value, text: String) {
-    if asked.as_json {
-        write(std::io::stdout(), format_args!("{answer}\n"));
-    } else {
-        write(std::io::stdout(), text);
-    }
+fn print(asked: &Asked, answer: &Value, text: String) -> io::Result<()> {
+    if asked.as_json { write(io::stdout(), format_args!("{answer}\n")) } else { write(io::stdout(), text) }
 }
 
-/// A reader that has gone away is no reason to fail.
-fn write(mut to: impl Write, text: impl Display) {
-    let _ = write!(to, "{text}");
+/// Writes all of it, or says why not: somebody may put what is written in a list's place. A reader that has gone away is
+/// no reason to fail.
+fn write(mut to: impl Write, text: impl Display) -> io::Result<()> {
+    match write!(to, "{text}").and_then(|()| to.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }

@@ -16,6 +16,9 @@ use std::path::PathBuf;
 
 /// Bytes that are read at a time: as much as a pipe holds.
 const READ: usize = 64 << 10;
+/// Reads after which everything is taken that was there at the first of them, also where a writer has made the pipe as large
+/// as any user may (`/proc/sys/fs/pipe-max-size`, 1 MiB).
+pub(super) const READS_OF_A_PIPE: usize = (1 << 20) / READ;
 /// Bytes of a line that are kept: all of its digits, and what tells where they end.
 const KEPT: usize = 256;
 
@@ -43,18 +46,24 @@ impl Fifo {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        if !path.metadata()?.file_type().is_fifo() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "it is no FIFO"));
-        }
         let mut fifo = Self { path, change, file: None, lines: Lines::default() };
         fifo.reopen()?;
         Ok(fifo)
     }
 
     /// Opens it again. What is in it stays there: the one that was open is closed only then.
+    ///
+    /// # Errors
+    /// Where it cannot be opened, or is none: what is open stays open.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        self.file = Some(File::from(open(&self.path, flags, Mode::empty())?));
+        let file = File::from(open(&self.path, flags, Mode::empty())?);
+        // Anything else is ready to be read all the time, or never.
+        if !file.metadata()?.file_type().is_fifo() {
+            let why = "it is no FIFO; remove it, and make one with mkfifo -m 600";
+            return Err(io::Error::new(ErrorKind::InvalidInput, why));
+        }
+        self.file = Some(file);
         Ok(())
     }
 
@@ -78,7 +87,7 @@ impl Fifo {
         self.change
     }
 
-    /// Reads what is there, though no more than a pipe holds.
+    /// Reads what is there, though no more than a pipe holds as a rule.
     ///
     /// # Errors
     /// Where it fails; it is closed then.
@@ -242,6 +251,17 @@ mod tests {
         let (text, change) = hash(7);
         write(&path, &text);
         assert_eq!(take_all(&mut fifo).changes, [change]);
+        // A file in its place is none: at a reload, and where the last writer has gone.
+        let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, &text).unwrap();
+        assert!(fifo.is_astray());
+        assert!(fifo.reopen().unwrap_err().to_string().contains("no FIFO"));
+        writer.write_all(text.as_bytes()).unwrap();
+        drop(writer);
+        assert_eq!(fifo.take().unwrap().changes, []);
+        assert!(fifo.take().unwrap_err().to_string().contains("no FIFO"));
+        assert!(fifo.descriptor().is_none(), "nothing is left to be woken by");
     }
 
     #[test]

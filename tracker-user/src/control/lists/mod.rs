@@ -14,7 +14,7 @@ use crate::config::types::AccessConfig;
 use crate::info_hash::InfoHash;
 use crate::tracker::Tracker;
 use anyhow::{Context, Result};
-use fifo::{Fifo, Taken};
+use fifo::{Fifo, READS_OF_A_PIPE, Taken};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use parking_lot::Mutex;
 use refused::RefusedLog;
@@ -174,6 +174,7 @@ impl Keeper {
     }
 
     fn reload(&mut self, config: &AccessConfig) -> Result<Option<String>, String> {
+        self.take_earlier_changes();
         let outcome = match read(config) {
             Ok(list) => {
                 let report = list.report.clone();
@@ -192,6 +193,15 @@ impl Keeper {
             }
         }
         outcome
+    }
+
+    /// Takes all that has been written to the FIFOs before a reload: it holds until then, or on where the reload fails.
+    fn take_earlier_changes(&mut self) {
+        let all = vec![true; self.fifos.len()];
+        // No more than that: somebody may write all the time.
+        for _ in 0..READS_OF_A_PIPE {
+            self.take_changes(&all);
+        }
     }
 
     /// Takes what has been written to the FIFOs.
@@ -286,6 +296,8 @@ fn put_in_force(tracker: &Tracker, list: ReadList) {
 /// Publishes a list, and frees the one of before once no worker looks at it any more: freeing megabytes takes longer
 /// than a packet. Returns what kind of list that was.
 fn publish(tracker: &Tracker, torrents: TorrentList) -> Option<ListKind> {
+    // This thread alone publishes lists.
+    let torrents = torrents.following(&tracker.torrents());
     let before = tracker.replace_torrents(Arc::new(torrents));
     while Arc::strong_count(&before) > 1 {
         thread::sleep(LETTING_GO);

@@ -156,7 +156,13 @@ impl Desk {
         };
         let page = list.page(after.as_ref(), PAGE);
         let has_more = page.len() == PAGE;
-        Ok(json!({ "kind": kind.name(), "total": list.len(), "torrents": page, "more": has_more }))
+        Ok(json!({
+            "kind": kind.name(),
+            "total": list.len(),
+            "revision": list.revision(),
+            "torrents": page,
+            "more": has_more,
+        }))
     }
 
     async fn top(&self, count: u16) -> Result<Value, String> {
