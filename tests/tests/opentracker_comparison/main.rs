@@ -8,3 +8,4 @@ mod replay;
 mod requests;
 mod sample_configuration;
 mod statistics;
+mod swarms;

@@ -1,9 +1,10 @@
 //! The comparison itself: both trackers, one sequence of requests, and the answers and statistics of each.
 
 use crate::differences;
-use crate::fields::{Fields, mismatches};
+use crate::fields::{Fields, compared};
 use crate::requests::{FORBIDDEN, UdpSession, add_http_answer, announce_query, get, get_from, torrent};
 use crate::statistics;
+use crate::swarms::Swarms;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use tracker_tests::daemon::Daemon;
 use tracker_tests::http::percent_encoded;
@@ -12,10 +13,12 @@ use tracker_tests::skip::skipped;
 use tracker_tests::temporary_directory::TemporaryDirectory;
 use tracker_tests::udp_client::{AnnounceRequest, PROTOCOL_ID, header};
 
+/// The announce that is given some of those that it might be given.
+const ONE_OF_MANY: &str = "one peer of many";
 const REDIRECT: &str = "https://tracker.example/about";
 
 /// Addresses in three networks, of which two are one larger network.
-const HOSTS: [Ipv4Addr; 3] =
+pub(crate) const HOSTS: [Ipv4Addr; 3] =
     [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 33), Ipv4Addr::new(127, 9, 0, 1)];
 
 /// Where both protocols are served.
@@ -60,14 +63,14 @@ fn every_answer_and_all_statistics_are_opentrackers_but_for_the_differences_that
     drop(TcpStream::connect(daemon.tcp_v4()).expect("the daemon listens"));
     let ours = recorded(Tracker { tcp: daemon.tcp_v4(), udp: daemon.udp_v4() });
 
-    differences::explain(&mismatches(&theirs, &ours));
+    differences::explain(&compared(&theirs, &ours), &theirs);
 }
 
 /// Everything that a tracker answers, one request after the other.
 fn recorded(tracker: Tracker) -> Fields {
-    let mut fields = Fields::new();
-    announce_over_udp(&mut fields, tracker);
-    announce_over_http(&mut fields, tracker);
+    let (mut fields, mut swarms) = (Fields::new(), Swarms::default());
+    announce_over_udp(&mut fields, &mut swarms, tracker);
+    announce_over_http(&mut fields, &mut swarms, tracker);
     scrape(&mut fields, tracker);
     fail(&mut fields, tracker);
     statistics::add_full_scrapes(&mut fields, tracker.tcp);
@@ -81,11 +84,14 @@ fn udp_announce(number: u8, port: u16) -> AnnounceRequest {
     AnnounceRequest { info_hash: torrent(number), ..AnnounceRequest::new(0, port) }
 }
 
-fn announce_over_udp(fields: &mut Fields, tracker: Tracker) {
+fn announce_over_udp(fields: &mut Fields, swarms: &mut Swarms, tracker: Tracker) {
     for (host, address) in HOSTS.into_iter().enumerate() {
         let session = UdpSession::new(address, tracker.udp);
-        let mut announce =
-            |name: &str, request| session.announce(fields, &format!("udp/{host}/{name}"), request);
+        let mut announce = |name: &str, request: AnnounceRequest| {
+            let name = format!("udp/{host}/{name}");
+            fields.insert(format!("{name}/left out"), swarms.announce_udp(address, &request));
+            session.announce(fields, &name, request);
+        };
         for port in 1..=4 {
             announce(&format!("leecher {port}"), udp_announce(0, port).event(2));
         }
@@ -99,12 +105,13 @@ fn announce_over_udp(fields: &mut Fields, tracker: Tracker) {
         announce("stopped stranger", udp_announce(1, 9).event(3));
         announce("no peers wanted", udp_announce(0, 4).wanting(0));
         announce("all peers wanted", udp_announce(0, 4).wanting(500));
+        announce("any number wanted", udp_announce(0, 4).wanting(-1));
         announce("alone", udp_announce(2 + host as u8, 1).seeding());
         announce("paused", udp_announce(0, 4).event(4));
     }
 }
 
-fn announce_over_http(fields: &mut Fields, tracker: Tracker) {
+fn announce_over_http(fields: &mut Fields, swarms: &mut Swarms, tracker: Tracker) {
     for (host, address) in HOSTS.into_iter().enumerate() {
         for (name, torrent_number, keys) in [
             ("leecher", 0, "port=1001&left=1&event=started&compact=1"),
@@ -118,10 +125,22 @@ fn announce_over_http(fields: &mut Fields, tracker: Tracker) {
             ("stopped", 0, "port=1002&left=0&event=stopped"),
             ("another torrent", 6, "port=1003&left=1"),
             ("no peers wanted", 6, "port=1004&left=1&numwant=0"),
-            ("one peer of many", 7, "port=1005&left=1&numwant=1"),
+            ("any number wanted", 6, "port=1004&left=1&numwant=-1"),
+            ("first of many", 7, "port=1005&left=1"),
+            ("second of many", 7, "port=1006&left=1"),
+            (ONE_OF_MANY, 7, "port=1005&left=1&numwant=1"),
         ] {
-            let response = get_from(address, tracker.tcp, &announce_query(torrent(torrent_number), keys));
-            add_http_answer(fields, &format!("http/{host}/{name}"), &response);
+            let torrent = torrent(torrent_number);
+            let response = get_from(address, tracker.tcp, &announce_query(torrent, keys));
+            let left_out = swarms.announce_http(address, torrent, keys);
+            let is_any = name == ONE_OF_MANY;
+            let name = format!("http/{host}/{name}");
+            add_http_answer(fields, &name, &response);
+            fields.insert(format!("{name}/left out"), left_out);
+            // Which one it is is chance, with opentracker even the peer itself.
+            if let Some(peers) = fields.get_mut(&format!("{name}/peers")).filter(|_| is_any) {
+                *peers = format!("{} of many", swarms.count(torrent, peers));
+            }
         }
     }
 }
@@ -177,7 +196,10 @@ fn differ(fields: &mut Fields, tracker: Tracker) {
     }
     add_http_answer(fields, "differ/no info_hash", &get(tracker.tcp, "/announce?port=1&left=0"));
     let session = UdpSession::new(HOSTS[0], tracker.udp);
-    session.announce(fields, "differ/completed with bytes left", udp_announce(9, 1).event(1));
+    let (completed, mut swarms) = (udp_announce(9, 1).event(1), Swarms::default());
+    let left_out = swarms.announce_udp(HOSTS[0], &completed);
+    fields.insert("differ/completed with bytes left/left out".to_owned(), left_out);
+    session.announce(fields, "differ/completed with bytes left", completed);
     session.scrape(fields, "differ/completed with bytes left/scrape", &[torrent(9)]);
 }
 

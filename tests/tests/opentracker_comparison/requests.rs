@@ -155,7 +155,8 @@ impl UdpSession {
                     add(key, word(at).expect("the answer is long enough").to_string());
                 }
                 let peers = answer[20..].chunks(6);
-                let mut peers: Vec<String> = peers.map(|peer| format!("{peer:02x?}")).collect();
+                let shown = |peer: &[u8]| peer.iter().map(|byte| format!("{byte:02x}")).collect();
+                let mut peers: Vec<String> = peers.map(shown).collect();
                 peers.sort();
                 add("peers", peers.join(" "));
             }

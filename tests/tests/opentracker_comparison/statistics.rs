@@ -127,7 +127,9 @@ fn add_full_scrape(fields: &mut Fields, name: &str, tracker: SocketAddr, target:
     fields.insert(format!("full/{name}/status"), response.status.to_string());
     let coding = response.header("content-encoding").unwrap_or("identity");
     fields.insert(format!("full/{name}/coding"), coding.to_owned());
-    response.decoded()
+    let decoded = response.decoded();
+    fields.insert(format!("full/{name}/bytes"), decoded.len().to_string());
+    decoded
 }
 
 fn add_sorted(fields: &mut Fields, name: &str, rows: impl Iterator<Item = String>) {
