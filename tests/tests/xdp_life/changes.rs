@@ -1,7 +1,16 @@
 //! The daemon's host changes while it runs: the program follows.
 
-use crate::hosts::{CLIENT_V4, CLIENT_V6, GENERIC, TRACKER, with_hosts};
+use crate::hosts::{CLIENT_V4, CLIENT_V6, GENERIC, Hosts, TRACKER, of_daemon, of_program, with_hosts};
 use std::net::IpAddr;
+use tracker_tests::daemon::Daemon;
+use tracker_tests::temporary_directory::TemporaryDirectory;
+use tracker_tests::udp_client::AnnounceRequest;
+
+/// Before the stack, and fenced off but for what XDP needs.
+const CONFINED: &[&str] = &["-u", "nobody", "--set", "tracker.sandbox=on"];
+/// A new key every two seconds.
+const NEW_KEYS: &[&str] =
+    &["--set", "udp.connection_id_rotation_secs=2", "--set", "udp.connection_id_lifetime_secs=2"];
 
 #[test]
 fn an_interface_that_comes_back_is_served_again() {
@@ -32,6 +41,52 @@ fn assert_serves_after_new_cable(more: &[&str]) {
         }
         hosts.assert_program_serves(&daemon);
     });
+}
+
+#[test]
+fn within_a_root_directory_a_program_is_counted_and_gets_new_keys_and_new_interfaces() {
+    assert_lives_in_a_root_directory(&[]);
+}
+
+#[test]
+fn within_a_root_directory_a_pinned_program_is_counted_and_gets_new_keys_and_new_interfaces() {
+    assert_lives_in_a_root_directory(&["--xdp-pin"]);
+}
+
+/// Neither `/sys` nor `/proc` is there any more.
+fn assert_lives_in_a_root_directory(more: &[&str]) {
+    with_hosts(|hosts| {
+        let directory = TemporaryDirectory::new();
+        let root = ["-d", directory.path().to_str().expect("the path is text")];
+        let daemon = hosts.start(&[GENERIC, CONFINED, NEW_KEYS, &root, more].concat());
+        assert_serves_with_a_new_key(hosts, &daemon);
+        let (seen_lines, first_id) = (daemon.log_lines(), hosts.program_id());
+        hosts.replace_cable();
+        daemon.await_log_line_after(seen_lines, "XDP program on tracker");
+        assert_eq!(hosts.program_id(), first_id);
+        for mut client in hosts.clients() {
+            hosts.await_answer_of_program(&daemon, &mut client);
+        }
+        assert_serves_with_a_new_key(hosts, &daemon);
+    });
+}
+
+/// The program answers connects, with ids of a key that did not exist before, and its counters grow by them.
+fn assert_serves_with_a_new_key(hosts: &Hosts, daemon: &Daemon) {
+    daemon.await_log_line_after(daemon.log_lines(), "connection ids are made with a new key");
+    let before = hosts.stats(daemon);
+    for mut client in hosts.clients() {
+        let id = client.connect();
+        assert_ne!(client.announce(&AnnounceRequest::new(id, 6881).seeding()).seeders, 0);
+    }
+    let after = hosts.await_stats(daemon, "the program has counted both", |stats| {
+        ["connect_answered", "announce_proven"]
+            .iter()
+            .all(|verdict| of_program(stats, verdict) >= of_program(&before, verdict) + 2)
+    });
+    for (verdict, more) in [("connect_answered", 0), ("announce_answered", 2), ("connection_id_forged", 0)] {
+        assert_eq!(of_daemon(&after, verdict), of_daemon(&before, verdict) + more, "{after}");
+    }
 }
 
 #[test]
