@@ -33,6 +33,9 @@ pub enum PrivilegeError {
         "cannot keep CAP_NET_ADMIN, CAP_BPF and CAP_NET_RAW alone: {0}; run with --mode socket, or with -u root"
     )]
     Capabilities(CapsError),
+    /// What other programs would inherit cannot be dropped.
+    #[error("cannot drop the capabilities that other programs would be given: {0}; start without them")]
+    Heritage(CapsError),
     /// The kernel refuses one of the steps.
     #[error("cannot give up root ({0}): {1}")]
     Step(&'static str, Errno),
@@ -106,6 +109,7 @@ impl Drop for FilesOf {
 /// Where any step fails; some may have been taken by then, so the caller must end.
 pub fn give_up(config: &TrackerConfig, keeps: Keeps) -> Result<(), PrivilegeError> {
     let is_root = Uid::effective().is_root();
+    drop_heritage().map_err(PrivilegeError::Heritage)?;
     // The user database is not there any more after a chroot.
     let user = user_to_become(config, is_root)?;
     if let Some(directory) = &config.rootdir {
@@ -135,10 +139,19 @@ pub fn give_up(config: &TrackerConfig, keeps: Keeps) -> Result<(), PrivilegeErro
     set_no_new_privs().map_err(|error| PrivilegeError::Step("no_new_privs", error))
 }
 
-/// Of the capabilities that somebody else than root was given to start with, such as to bind a low port, keeps these.
-fn drop_others(kept: &HashSet<Capability>) -> Result<(), CapsError> {
+/// Whatever another program would be given that took this one's place: nothing is started here, so nothing is to be.
+fn drop_heritage() -> Result<(), CapsError> {
     caps::clear(None, CapSet::Ambient)?;
     caps::clear(None, CapSet::Inheritable)?;
+    // Only who has this one may narrow the bounding set.
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
+        caps::clear(None, CapSet::Bounding)?;
+    }
+    Ok(())
+}
+
+/// Of the capabilities that somebody else than root was given to start with, such as to bind a low port, keeps these.
+fn drop_others(kept: &HashSet<Capability>) -> Result<(), CapsError> {
     let permitted = caps::read(None, CapSet::Permitted)?;
     let kept = permitted.intersection(kept).copied().collect();
     caps::set(None, CapSet::Effective, &kept)?;
