@@ -135,6 +135,30 @@ fn a_full_scrape_of_many_torrents_takes_no_memory_for_them() {
     assert_eq!(daemon.stats()["full_scrapes"]["whole"], 3);
 }
 
+/// The lines of the head of an answer but for its date, in order.
+fn head_of(daemon: SocketAddr, method: &str) -> BTreeSet<String> {
+    let mut stream = TcpStream::connect(daemon).expect("the daemon accepts connections");
+    stream.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
+    let headers = "Host: x\r\nAccept-Encoding: gzip\r\nConnection: close";
+    let request = format!("{method} /scrape HTTP/1.1\r\n{headers}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("the daemon reads requests");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the daemon closes the connection");
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head ends in an empty line");
+    assert_eq!(body.is_empty(), method == "HEAD");
+    head.lines().map(str::to_lowercase).filter(|line| !line.starts_with("date:")).collect()
+}
+
+#[test]
+fn a_head_has_the_headers_of_a_get_and_is_no_full_scrape() {
+    let daemon = Daemon::start(ARGUMENTS);
+    let (head, get) = (head_of(daemon.tcp_v4(), "HEAD"), head_of(daemon.tcp_v4(), "GET"));
+    assert!(get.contains("content-encoding: gzip") && get.contains("vary: accept-encoding"), "{get:?}");
+    assert_eq!(head, get);
+    assert_eq!(daemon.stats()["http"]["full_scrape_begun"], 1);
+}
+
 /// Reads a full scrape in small pieces and samples a figure all the while; the bytes and the largest sample.
 fn read_slowly(daemon: SocketAddr, coding: &str, sample: impl Fn() -> u64) -> (u64, u64) {
     let mut stream = TcpStream::connect(daemon).expect("the daemon accepts connections");

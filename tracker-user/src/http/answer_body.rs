@@ -16,6 +16,8 @@ pub(super) enum AnswerBody {
     FullScrape(Box<FullScrape>),
     Survey(Box<Survey>),
     Snapshot(SnapshotBody),
+    /// That of a HEAD, of which only the headers are sent: how long it would be is not known.
+    Unsent,
 }
 
 impl Body for AnswerBody {
@@ -33,6 +35,7 @@ impl Body for AnswerBody {
             Self::FullScrape(body) => Pin::new(body).poll_frame(context),
             Self::Survey(body) => Pin::new(body).poll_frame(context),
             Self::Snapshot(body) => Pin::new(body).poll_frame(context),
+            Self::Unsent => Poll::Ready(None),
         }
     }
 
@@ -42,6 +45,7 @@ impl Body for AnswerBody {
             Self::FullScrape(body) => body.is_end_stream(),
             Self::Survey(body) => body.is_end_stream(),
             Self::Snapshot(body) => body.is_end_stream(),
+            Self::Unsent => false,
         }
     }
 
@@ -51,6 +55,7 @@ impl Body for AnswerBody {
             Self::FullScrape(body) => body.size_hint(),
             Self::Survey(body) => body.size_hint(),
             Self::Snapshot(body) => body.size_hint(),
+            Self::Unsent => SizeHint::default(),
         }
     }
 }

@@ -67,6 +67,8 @@ struct Answer {
 /// A body that is made while it is sent.
 enum Stream {
     FullScrape(Box<Begun>),
+    /// The headers of one, with its `Content-Encoding`.
+    FullScrapeHeaders(Option<HeaderValue>),
     Survey(Box<Survey>),
     Snapshot(SnapshotBody),
 }
@@ -263,7 +265,8 @@ impl Dispatcher {
         }
         if is_head {
             // Its headers alone, and no place taken for a body that nobody gets.
-            return Answer::text(HttpVerdict::FullScrapeBegun, StatusCode::OK);
+            let stream = Some(Stream::FullScrapeHeaders(full_scrape::coding_for(headers)));
+            return Answer { stream, ..Answer::text(HttpVerdict::StatsShown, StatusCode::OK) };
         }
         let Service { full_scrapes, tracker, .. } = &*self.service;
         match full_scrape::begin(full_scrapes, tracker, client, format, headers) {
@@ -317,12 +320,16 @@ impl Dispatcher {
 }
 
 fn streamed(stream: Stream) -> Response<AnswerBody> {
-    let Begun { body, coding } = match stream {
+    let (body, coding) = match stream {
         Stream::Survey(survey) => return Response::new(AnswerBody::Survey(survey)),
         Stream::Snapshot(body) => return Response::new(AnswerBody::Snapshot(body)),
-        Stream::FullScrape(begun) => *begun,
+        Stream::FullScrape(begun) => {
+            let Begun { body, coding } = *begun;
+            (AnswerBody::FullScrape(Box::new(body)), coding)
+        }
+        Stream::FullScrapeHeaders(coding) => (AnswerBody::Unsent, coding),
     };
-    let mut response = Response::new(AnswerBody::FullScrape(Box::new(body)));
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if let Some(coding) = coding {

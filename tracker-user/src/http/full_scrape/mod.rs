@@ -47,6 +47,11 @@ pub(super) fn begin(
     Ok(Begun { body, coding: coding.name() })
 }
 
+/// The value of `Content-Encoding` that a full scrape for a client with these headers would have.
+pub(super) fn coding_for(headers: &HeaderMap) -> Option<HeaderValue> {
+    Coding::wanted(headers).name()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Format, format_named};
