@@ -167,14 +167,18 @@ impl ClusterKeys {
     }
 
     /// Reads the files again. What cannot be read leaves the keys of before in force.
-    pub fn reload(&self) {
-        let Some((path, ring)) = &self.livesync else { return };
+    ///
+    /// # Errors
+    /// Where it cannot be read, for the log: those of before go on.
+    pub fn reload(&self) -> Result<(), String> {
+        let Some((path, ring)) = &self.livesync else { return Ok(()) };
         match key_file::read(path) {
             Ok(read) => {
                 ring.store(Arc::new(read));
                 log::info!("livesync: keys read again from {path:?}");
+                Ok(())
             }
-            Err(error) => log::error!("livesync goes on with the keys of before: {error}"),
+            Err(error) => Err(format!("livesync goes on with the keys of before: {error}")),
         }
     }
 }

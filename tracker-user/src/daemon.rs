@@ -6,7 +6,7 @@ use crate::clock::Now;
 use crate::cluster::Cluster;
 use crate::config::Command;
 use crate::config::types::{Config, Mode, Transport, XskConfig};
-use crate::control::socket::{self, ControlSocket, Desk};
+use crate::control::socket::{self, ControlSocket, Desk, Waiting};
 use crate::control::watchdog::{self, Watchdog};
 use crate::control::{
     self, Control, Crew, End, EndingSignals, KeptKeys, Kernel, KeySource, Lists, QueueThreads, Signals,
@@ -138,7 +138,7 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
     let (orders, ordered) = channel(ORDERS);
     let (service_of_desk, lists_of_desk) = (Arc::clone(&service), Arc::clone(&lists));
     let desk = Desk::new(config, &bound.addresses, service_of_desk, lists_of_desk, orders);
-    serve_operators(control_socket.as_ref(), desk)?;
+    let waiting = serve_operators(control_socket.as_ref(), desk)?;
     announce_readiness(&notifier, config, &bound.addresses);
 
     let queue_handler = || handler(config, &tracker, &keys);
@@ -164,7 +164,9 @@ async fn serve(config: &Config, reread: &dyn Fn() -> Command, opened: Opened) ->
     let end = control.run(signals, lost_workers).await;
     stopping(&notifier, &end);
     let stopped = workers.stop().and(control.queue_threads.stop());
-    finish(end, stopped, state)
+    let outcome = finish(end, stopped, state);
+    waiting.tell(&outcome);
+    outcome
 }
 
 /// The last of it, once nothing is served any more.
@@ -197,7 +199,7 @@ async fn prepare(
         notifier.ask_for_time("loading the state of before", LOADING);
     }
     let (tracker, lists) = make_tracker(config, origin)?;
-    let state = StateKeeper::start(&config.state, &tracker, origin)?;
+    StateKeeper::check(&config.state)?;
     if !config.batchsync.join.is_empty() {
         let limit = Duration::from_secs(u64::from(config.batchsync.join_timeout_secs));
         notifier.ask_for_time("joining the cluster", limit + GETTING_READY);
@@ -207,10 +209,12 @@ async fn prepare(
         biased;
         signal = ending.next() => {
             log::info!("{signal} before anything was served: stopping");
-            state.abandon().map(|()| None)
+            return Ok(None);
         }
-        () = joining => Ok(Some(Prepared { tracker, lists, state })),
+        () = joining => {}
     }
+    let state = StateKeeper::start(&config.state, &tracker, origin)?;
+    Ok(Some(Prepared { tracker, lists, state }))
 }
 
 /// The socket for operators: that of the service manager, else that of the configuration, if there is one.
@@ -294,7 +298,7 @@ fn start_kernel(
 /// The tracker with its lists and with what an earlier run has left.
 fn make_tracker(config: &Config, origin: Origin) -> Result<(Arc<Tracker>, Arc<Lists>)> {
     let tracker = Arc::new(Tracker::of(config, random_key()?));
-    tracker.set_access(AccessList::of(&config.access).refusing(&config.store));
+    tracker.replace_access(Arc::new(AccessList::of(&config.access).refusing(&config.store)));
     let lists = Lists::start(&config.access, config.log_refused, Arc::clone(&tracker))?;
     control::state::restore(config, &tracker, origin)?;
     if let Some(path) = &config.state.load {
@@ -303,12 +307,14 @@ fn make_tracker(config: &Config, origin: Origin) -> Result<(Arc<Tracker>, Arc<Li
     Ok((tracker, Arc::new(lists)))
 }
 
-/// Begins to answer at the control socket, where there is one. Must be called within the runtime of control.
-fn serve_operators(socket: Option<&ControlSocket>, desk: Desk) -> Result<()> {
-    let Some(socket) = socket else { return Ok(()) };
+/// Begins to answer at the control socket, where there is one. Must be called within the runtime of control. Returns who is to
+/// be told of the end.
+fn serve_operators(socket: Option<&ControlSocket>, desk: Desk) -> Result<Arc<Waiting>> {
+    let waiting = Arc::new(Waiting::default());
+    let Some(socket) = socket else { return Ok(waiting) };
     let listener = socket.listener().context("cannot serve the control socket")?;
-    tokio::spawn(socket::serve(listener, Arc::new(desk)));
-    Ok(())
+    tokio::spawn(socket::serve(listener, Arc::new(desk), Arc::clone(&waiting)));
+    Ok(waiting)
 }
 
 /// Takes back what an earlier run knew of torrents. The list is in force by then: what it forbids is left out.

@@ -16,7 +16,7 @@ use arc_swap::{ArcSwap, Guard};
 use decoys::{Asked, Decoys};
 use intervals::Intervals;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use tracker_common::siphash::Key;
 
@@ -102,6 +102,8 @@ pub struct Tracker {
     torrents: ArcSwap<TorrentList>,
     refusals: OnceLock<Arc<Refusals>>,
     others: OnceLock<Arc<EventQueue>>,
+    /// The moment of the latest state that was taken back, in seconds of [`Now`].
+    known_until_secs: AtomicU32,
     is_draining: AtomicBool,
 }
 
@@ -128,6 +130,7 @@ impl Tracker {
             torrents: ArcSwap::default(),
             refusals: OnceLock::new(),
             others: OnceLock::new(),
+            known_until_secs: AtomicU32::new(0),
             is_draining: AtomicBool::new(false),
         }
     }
@@ -152,9 +155,10 @@ impl Tracker {
         self.access.load()
     }
 
-    /// Replaces who is served, whole and at once.
-    pub fn set_access(&self, access: AccessList) {
-        self.access.store(Arc::new(access));
+    /// Replaces who is served, whole and at once. Returns what was before: whoever replaces it lets go of it last, so that no
+    /// worker has to free its memory.
+    pub fn replace_access(&self, access: Arc<AccessList>) -> Arc<AccessList> {
+        self.access.swap(access)
     }
 
     /// Takes in no new clients from now on: the daemon is about to end.
@@ -259,6 +263,11 @@ impl Tracker {
         }
     }
 
+    /// A state has been taken back that knows of all downloads completed until then, in seconds of [`Now`].
+    pub fn knows_downloads_until(&self, secs: u32) {
+        self.known_until_secs.fetch_max(secs, Ordering::Relaxed);
+    }
+
     /// Takes in what another node has heard, unless this one has later word of that peer. Nobody is told of it.
     pub fn take_in(&self, event: &PeerEvent, now: Now, random: &mut fastrand::Rng) -> TakenIn {
         let PeerEvent { info_hash, peer, standing, completed, heard_secs } = *event;
@@ -280,6 +289,8 @@ impl Tracker {
                 return TakenIn::Older;
             }
         }
+        // Told again after a start: it is counted in the state that was taken back, even where the peer has left since.
+        let completed = completed && now_secs > self.known_until_secs.load(Ordering::Relaxed);
         let update = Update { info_hash, peer, standing, completed, peers_wanted: 0, now_secs };
         let taken = self.store.announce(&update, random, &mut PeersOut::new(&mut [], &mut []));
         // Who stops needs no room.

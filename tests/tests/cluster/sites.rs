@@ -94,6 +94,24 @@ fn a_node_that_starts_later_is_told_what_it_has_missed() {
 }
 
 #[test]
+fn a_download_that_a_node_knows_from_its_join_is_not_counted_once_more_when_it_is_told_of_it() {
+    with_world(|world| {
+        let _server = world.server(None);
+        let here = world.node(0, 1, &[]);
+        let there = world.node(1, 1, &["batchsync.cluster.admin_ip=10.96.2.0/24"]);
+        let peer = Peer { seeding: true, ..leecher(1, 6881) };
+        for event in [EVENT_COMPLETED, EVENT_STOPPED] {
+            here.announce(&Peer { event, ..peer });
+        }
+        there.await_counts(1, (0, 1, 0));
+        let join = format!("batchsync.cluster.join={}", there.daemon.tcp_v4());
+        let joined = world.node(1, 2, &[&join]);
+        joined.await_figure("nats", "received_events", 2);
+        assert_eq!(joined.counts(1), (0, 1, 0));
+    });
+}
+
+#[test]
 fn what_a_node_has_not_told_yet_it_tells_when_it_ends() {
     with_world(|world| {
         let _server = world.server(None);

@@ -3,6 +3,7 @@
 use crate::scene::{Controlled, Hash, LISTED, LOOPBACK, OTHER, ctl, hex};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use std::fs::OpenOptions;
 use std::os::unix::fs::PermissionsExt;
 use tracker_tests::daemon::Daemon;
 use tracker_tests::skip::is_root_or_skipped;
@@ -103,6 +104,21 @@ fn the_list_is_printed_as_a_file_that_has_the_changes() {
 }
 
 #[test]
+fn what_cannot_be_written_out_is_no_success() {
+    let text: String = (0..3000_u16).map(|number| format!("{number:040X}\n")).collect();
+    let controlled = Controlled::start_with_list("-w", &text);
+    let socket = controlled.socket.to_str().expect("the path is text");
+    for arguments in [&["list"][..], &["--json", "list"], &["status"], &["--help"]] {
+        let mut command = Daemon::command_as_given(&[&["ctl", "--socket", socket], arguments].concat());
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+        let output = command.stdout(full).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(arguments == ["--help"] || stderr.contains("cannot be written"), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
 fn a_reload_that_fails_says_why() {
     let directory = TemporaryDirectory::new();
     let (file, list) = (directory.path().join("tracker.conf"), directory.path().join("list"));
@@ -124,6 +140,59 @@ fn a_reload_that_fails_says_why() {
     assert_eq!(called.code, Some(1), "{called:?}");
     assert!(called.stderr.contains("stays in force"), "{called:?}");
     assert_eq!(controlled.permitted(), [true, false]);
+}
+
+#[test]
+fn why_a_torrent_is_denied_can_be_asked_for_though_nobody_may_announce_it() {
+    let controlled = Controlled::start_with_list("-b", &format!("{} 2026-11-24 a court\n", hex(&LISTED)));
+    let answer = controlled.ctl_json(&["torrent", &hex(&LISTED)]);
+    assert_eq!(
+        (&answer["served"], &answer["note"]),
+        (&json!(false), &json!("2026-11-24 a court")),
+        "{answer}"
+    );
+    assert_eq!(answer["completed"], 0);
+}
+
+#[test]
+fn a_reload_that_fails_in_part_is_no_success() {
+    let directory = TemporaryDirectory::new();
+    let (secrets, fifo) = (directory.path().join("secrets"), directory.path().join("add"));
+    std::fs::write(&secrets, "ab".repeat(16)).expect("the directory is ours");
+    std::fs::set_permissions(&secrets, PermissionsExt::from_mode(0o600)).expect("the directory is ours");
+    std::fs::write(directory.path().join("list"), hex(&LISTED)).expect("the directory is ours");
+    let set = ["udp.connection_id_key_file={}/secrets", "access.fifo_add={}/add"];
+    let arguments = ["-w", "{}/list", "--set", set[0], "--set", set[1]];
+    let controlled = Controlled::start_in(directory, &arguments);
+    assert_eq!(controlled.ctl(&["reload"]).code, Some(0));
+    std::fs::write(&secrets, "no secret").expect("the directory is ours");
+    let called = controlled.ctl(&["reload"]);
+    assert_eq!(called.code, Some(1), "{called:?}");
+    assert!(called.stderr.contains("connection ids go on with the secrets of before"), "{called:?}");
+    std::fs::write(&secrets, "ab".repeat(16)).expect("the directory is ours");
+    std::fs::remove_file(&fifo).expect("the daemon has made it");
+    std::fs::write(&fifo, "").expect("the directory is ours");
+    let called = controlled.ctl(&["reload"]);
+    assert_eq!(called.code, Some(1), "{called:?}");
+    assert!(called.stderr.contains("it is no FIFO"), "{called:?}");
+}
+
+#[test]
+fn status_names_the_list_that_is_in_force() {
+    let directory = TemporaryDirectory::new();
+    let path = |name: &str| directory.path().join(name).to_str().expect("the path is text").to_owned();
+    let (file, one, other) = (path("tracker.conf"), path("one"), path("other"));
+    let write = |path: &str, text: &str| std::fs::write(path, text).expect("the directory is ours");
+    write(&one, &hex(&LISTED));
+    write(&other, "");
+    write(&file, &format!("access.whitelist {one}\n"));
+    let controlled = Controlled::start_in(directory, &["-f", "{}/tracker.conf"]);
+    let list = || controlled.ctl_json(&["status"])["list"].take();
+    assert_eq!(list(), json!({ "kind": "whitelist", "torrents": 1, "file": one }));
+    write(&file, &format!("access.blacklist {other}\n"));
+    assert_eq!(controlled.ctl(&["reload"]).code, Some(0));
+    controlled.ctl_json(&["deny", &hex(&OTHER)]);
+    assert_eq!(list(), json!({ "kind": "blacklist", "torrents": 1, "file": other }));
 }
 
 #[test]
@@ -149,9 +218,12 @@ fn the_largest_swarms_come_first() {
 #[test]
 fn a_torrent_is_told_with_the_note_of_its_list() {
     let controlled = Controlled::start_with_list("-w", &format!("{} asked for\n", hex(&LISTED)));
-    let called = controlled.ctl(&["torrent", &hex(&LISTED)]);
+    let called = controlled.ctl(&["torrent", &hex(&OTHER)]);
     assert_eq!(called.code, Some(1), "{called:?}");
-    assert!(called.stderr.contains("is not known; announces of it are served"), "{called:?}");
+    assert!(called.stderr.contains("nor listed; announces of it are not served"), "{called:?}");
+    let unheard_of = controlled.ctl_json(&["torrent", &hex(&LISTED)]);
+    assert_eq!((&unheard_of["peers"], &unheard_of["note"]), (&json!(0), &json!("asked for")), "{unheard_of}");
+    assert_eq!(unheard_of["seconds_since_announce"], json!(null));
     let (mut client, id) = controlled.client();
     client.announce(&AnnounceRequest { info_hash: LISTED, ..AnnounceRequest::new(id, 1) });
     let answer = controlled.ctl_json(&["torrent", &hex(&LISTED)]);
@@ -198,6 +270,9 @@ fn every_failure_has_its_exit_code() {
     let controlled = Controlled::start(&[]);
     assert_eq!(controlled.ctl(&["stop"]).code, Some(2));
     assert_eq!(controlled.ctl(&["torrent", "xyz"]).code, Some(2));
+    let wrong = controlled.ctl(&["--json", "torrent", "xyz"]);
+    assert_eq!((wrong.code, wrong.stderr.as_str()), (Some(2), ""), "{wrong:?}");
+    assert!(wrong.stdout.starts_with(r#"{"error":""#), "{wrong:?}");
     assert_eq!(ctl(&["--help"]).code, Some(0));
     let nowhere = ctl(&["--socket", "/nonexistent/control.sock", "status"]);
     assert_eq!(nowhere.code, Some(3), "{nowhere:?}");

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use tracker_tests::daemon::DEADLINE;
 use tracker_tests::http;
+use tracker_tests::temporary_directory::TemporaryDirectory;
 use tracker_tests::udp_client::{AnnounceRequest, connect_request, receive_within};
 
 #[test]
@@ -83,4 +84,16 @@ fn waiting_for_it_is_waiting_for_the_end() {
     assert_eq!(called.code, Some(0), "{called:?}");
     assert!(controlled.daemon.await_exit().success());
     assert_eq!(controlled.ctl(&["status"]).code, Some(3));
+}
+
+#[test]
+fn whoever_waits_for_an_end_that_fails_is_told_so() {
+    let directory = TemporaryDirectory::new();
+    let state = directory.subdirectory("state");
+    let mut controlled = Controlled::start_in(directory, &["--set", "state.snapshot={}/state/snapshot"]);
+    std::fs::remove_dir_all(&state).expect("the directory is ours");
+    let called = controlled.ctl(&["drain", "--within", "0", "--wait"]);
+    assert_eq!(called.code, Some(1), "{called:?}");
+    assert!(called.stderr.contains("the last snapshot is not written"), "{called:?}");
+    assert_eq!(controlled.daemon.await_exit().code(), Some(1));
 }

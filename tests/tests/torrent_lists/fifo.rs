@@ -1,6 +1,7 @@
 //! FIFOs change the list of a daemon that runs, without a reload and until the next one.
 
 use crate::scene::{Hash, LISTED, LOOPBACK, Listed, OTHER, line};
+use nix::sys::signal::Signal;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -88,6 +89,33 @@ fn bad_lines_are_counted_and_the_others_taken() {
     changeable.listed.daemon.await_log_line_after(seen_lines, "skipped 3 lines");
     changeable.listed.daemon.await_log_line_after(seen_lines, "1 of 1 torrents");
     assert_eq!(changeable.permitted(), [true, true]);
+}
+
+#[test]
+fn what_was_written_before_a_reload_does_not_outlive_it() {
+    let changeable = Changeable::start("-w");
+    let daemon = &changeable.listed.daemon;
+    let fillers: String = (0..1400)
+        .map(|number: u16| {
+            line(&[&number.to_be_bytes()[..], &[7; 18]].concat().try_into().expect("20 bytes"))
+        })
+        .collect();
+    for _ in 0..3 {
+        // All of it is there before the daemon looks at any of it.
+        daemon.pause();
+        let mut writer =
+            OpenOptions::new().write(true).open(&changeable.add).expect("the daemon has made it");
+        writer.write_all((fillers.clone() + &line(&OTHER)).as_bytes()).expect("a pipe holds 64 KiB");
+        let seen_lines = daemon.log_lines();
+        daemon.signal(Signal::SIGHUP);
+        daemon.signal(Signal::SIGCONT);
+        daemon.await_log_line_after(seen_lines, "1 torrents, read in");
+        drop(writer);
+        // Of this line the daemon says when it has been read: whatever was before it has been.
+        let log = changeable.write(&changeable.add, &line(&[9; 20]));
+        assert!(log.contains("1 of 1 torrents put on the list"), "{log}");
+        assert_eq!(changeable.permitted(), [true, false]);
+    }
 }
 
 #[test]

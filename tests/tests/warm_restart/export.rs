@@ -53,3 +53,17 @@ fn assert_exports(format: &str, target: &str) {
     let files = fs::read_dir(directory.path()).expect("the directory is ours").count();
     assert!(files <= 2, "{files} files, of which only the next one may be another");
 }
+
+#[test]
+fn a_start_that_knows_no_torrent_does_not_replace_an_export_by_an_empty_one() {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("export");
+    fs::write(&path, "of a run before").expect("the directory is ours");
+    let set = format!("state.export={}", path.display());
+    let mut daemon =
+        Daemon::start(&["-i", "127.0.0.1", "-p", "0", "-P", "0", "--set", &set, "--set", "log.level=debug"]);
+    daemon.await_log_line("the export of before stays for now");
+    assert!(daemon.terminate().success(), "{}", daemon.log());
+    assert_eq!(fs::read(&path).expect("it is still there"), b"of a run before");
+    assert!(!daemon.log().contains("torrents written"), "{}", daemon.log());
+}

@@ -5,6 +5,7 @@ use super::hashes::SortedHashes;
 use super::list_file::ListedTorrents;
 use crate::info_hash::InfoHash;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a client reads that announces a torrent that is not served, word for word what opentracker says.
@@ -54,6 +55,8 @@ pub struct TorrentList {
 #[derive(Debug)]
 struct List {
     kind: ListKind,
+    /// Where it was read from, if it was.
+    file: Option<Arc<Path>>,
     listed: Arc<ListedTorrents>,
     /// Torrents whose place on the list has changed since: so a change copies these, not the list.
     flipped: SortedHashes,
@@ -68,8 +71,22 @@ impl List {
 impl TorrentList {
     /// Serves by a list; scrapes only where `applies_to_scrapes` says so.
     pub fn new(kind: ListKind, listed: ListedTorrents, applies_to_scrapes: bool) -> Self {
-        let list = List { kind, listed: Arc::new(listed), flipped: SortedHashes::default() };
+        let list = List { kind, file: None, listed: Arc::new(listed), flipped: SortedHashes::default() };
         Self { list: Some(list), applies_to_scrapes, revision: 0 }
+    }
+
+    /// The same, known to be that of a file.
+    #[must_use]
+    pub fn read_from(mut self, file: &Path) -> Self {
+        if let Some(list) = &mut self.list {
+            list.file = Some(file.into());
+        }
+        self
+    }
+
+    /// The file that it was read from, if there is a list and it was.
+    pub fn file(&self) -> Option<&Path> {
+        self.list.as_ref()?.file.as_deref()
     }
 
     /// The same after some changes, one after the other, and how many of them changed anything; `None` where there is no
@@ -92,7 +109,7 @@ impl TorrentList {
         } else {
             (Arc::clone(&list.listed), SortedHashes::of_sorted(flipped.into_iter().collect()))
         };
-        let list = List { kind: list.kind, listed, flipped };
+        let list = List { kind: list.kind, file: list.file.clone(), listed, flipped };
         let changed = Self { list: Some(list), applies_to_scrapes: self.applies_to_scrapes, revision: 0 };
         Some((changed, count))
     }
@@ -154,6 +171,11 @@ impl TorrentList {
     /// What stands behind a torrent in the file of the list. Reads the file.
     pub fn note(&self, info_hash: &InfoHash) -> Option<String> {
         self.list.as_ref()?.listed.note(info_hash)
+    }
+
+    /// Whether a torrent is on the list.
+    pub fn lists(&self, info_hash: &InfoHash) -> bool {
+        self.list.as_ref().is_some_and(|list| list.contains(info_hash))
     }
 
     /// Whether announces of a torrent are taken in and answered.

@@ -4,7 +4,7 @@ mod nats;
 
 use super::draft::Draft;
 use super::finding::Finding;
-use super::types::{Listen, TrackerConfig};
+use super::types::{Listen, LogLevel, TrackerConfig};
 
 /// The least time for which a client may use a connection id (BEP 15: one minute, and one more for its answer).
 const BEP_15_LIFETIME_SECS: u32 = 120;
@@ -23,6 +23,7 @@ pub(super) fn check(draft: &Draft) -> Vec<Finding> {
         workers,
         lists,
         fifos,
+        refused_log,
         state_files,
         livesync,
         nats::check,
@@ -210,6 +211,20 @@ fn state_files(draft: &Draft) -> Vec<Finding> {
         })
     });
     findings.collect()
+}
+
+/// What is to be written must not be kept back by the level.
+fn refused_log(draft: &Draft) -> Vec<Finding> {
+    let config = &draft.config;
+    if !config.log_refused || matches!(config.log_level, LogLevel::Info | LogLevel::Debug) {
+        return Vec::new();
+    }
+    let what = format!(
+        "refused announces are written at level info, which log.level {} leaves out",
+        config.log_level.name()
+    );
+    let finding = disagreement(draft, &["log.refused"], what, "set log.level to info");
+    finding.map(Finding::as_warning).into_iter().collect()
 }
 
 /// A group of the family of our address, and somebody to believe.

@@ -205,16 +205,19 @@ impl Kernel {
     }
 
     /// Takes over budgets, denied networks, and how many queues AF_XDP serves.
-    pub(super) fn adjust(&mut self, config: &Config) {
-        let Some(Running { xdp, is_draining, .. }) = &mut self.running else { return };
+    ///
+    /// # Errors
+    /// Where the program cannot be told which networks are denied, for the log.
+    pub(super) fn adjust(&mut self, config: &Config) -> Result<(), String> {
+        let Some(Running { xdp, is_draining, .. }) = &mut self.running else { return Ok(()) };
         xdp.set_budgets(&config.xdp);
         if *is_draining {
             xdp.answer_no_connects();
         }
         xdp.set_queues(config.xsk.queues);
-        if let Err(error) = xdp.deny(&config.access.deny) {
-            log::error!("denied networks are dropped by the daemon, but not by the XDP program: {error}");
-        }
+        xdp.deny(&config.access.deny).map_err(|error| {
+            format!("denied networks are dropped by the daemon, but not by the XDP program: {error}")
+        })
     }
 }
 

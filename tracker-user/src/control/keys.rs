@@ -128,9 +128,12 @@ impl KeySource {
     }
 
     /// Reads the secrets again; a file with a mistake changes nothing.
-    pub(super) fn reload(&mut self, keys: &SharedKeys, kernel: &Kernel) {
+    ///
+    /// # Errors
+    /// Where it cannot be read, for the log: those of before go on.
+    pub(super) fn reload(&mut self, keys: &SharedKeys, kernel: &Kernel) -> Result<(), String> {
         self.follow_clock(keys, kernel);
-        let Some(Shared { path, schedule }) = &mut self.shared else { return };
+        let Some(Shared { path, schedule }) = &mut self.shared else { return Ok(()) };
         let path = path.clone();
         let read = Secrets::read(&path).map(|secrets| schedule.replace_secrets(secrets));
         let changed = self.now(keys).filter(|(before, now)| keys_differ(before, now));
@@ -138,9 +141,8 @@ impl KeySource {
             publish(now, keys, kernel);
         }
         // Only what is in force is said to be.
-        match read {
-            Ok(()) => log::info!("secrets of connection ids read again from {path:?}"),
-            Err(error) => log::error!("connection ids go on with the secrets of before: {error}"),
+        if read.is_ok() {
+            log::info!("secrets of connection ids read again from {path:?}");
         }
         if changed.is_some() {
             log::warn!(
@@ -148,6 +150,7 @@ impl KeySource {
                  with a time to come changes secrets without that"
             );
         }
+        read.map_err(|error| format!("connection ids go on with the secrets of before: {error}"))
     }
 }
 

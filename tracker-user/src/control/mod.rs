@@ -6,6 +6,7 @@ mod drain;
 mod kept_keys;
 mod kernel;
 pub mod keys;
+mod letting_go;
 mod lists;
 mod overload;
 mod queue_threads;
@@ -239,31 +240,34 @@ impl Control<'_> {
     /// Takes over what can change while the daemon runs. A configuration with a mistake changes nothing; lists are read
     /// again all the same, from where they were: within a chroot the configuration is often out of reach.
     fn reload(&mut self) -> Reloaded {
-        self.cluster_keys.reload();
-        self.key_source.reload(self.keys, &self.kernel);
-        match (self.reread)() {
+        let mut parts = vec![self.cluster_keys.reload(), self.key_source.reload(self.keys, &self.kernel)];
+        let (configuration, lists) = match (self.reread)() {
             Command::Run { config, warnings } => {
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));
-                self.tracker.set_access(AccessList::of(&config.access).refusing(&config.store));
-                self.kernel.adjust(&config);
+                let access = AccessList::of(&config.access).refusing(&config.store);
+                let before = self.tracker.replace_access(Arc::new(access));
+                // Elsewhere, as this thread has a heartbeat to keep up.
+                tokio::task::spawn_blocking(move || letting_go::wait(&before));
+                parts.push(self.kernel.adjust(&config));
                 self.follow_queues();
                 let lists = self.lists.reload(Some(&config.access));
                 log::info!(
                     "reloaded access.deny, access.clients_deny, store.refuse_*, the lists, the budgets under xdp and \
                      xsk.queues; other keys need a restart"
                 );
-                Reloaded { configuration: Ok(()), lists }
+                (Ok(()), lists)
             }
             Command::Refuse { findings, .. } => {
                 findings.iter().for_each(|finding| log::error!("{finding}"));
                 log::error!("the configuration is not reloaded: mend it first; the lists of torrents are");
                 let findings = findings.iter().map(ToString::to_string).collect();
-                Reloaded { configuration: Err(findings), lists: self.lists.reload(None) }
+                (Err(findings), self.lists.reload(None))
             }
             // The arguments with which the daemon runs ask for nothing to be printed.
-            Command::Print { .. } => {
-                Reloaded { configuration: Err(Vec::new()), lists: self.lists.reload(None) }
-            }
-        }
+            Command::Print { .. } => (Err(Vec::new()), self.lists.reload(None)),
+        };
+        let failed: Vec<_> = parts.into_iter().filter_map(|part| part.err()).collect();
+        failed.iter().for_each(|why| log::error!("{why}"));
+        Reloaded { configuration, failed, lists }
     }
 }

@@ -67,13 +67,21 @@ pub struct StateKeeper {
 }
 
 impl StateKeeper {
-    /// Starts the thread, where there is anything to write.
+    /// Whether the files could be written when their time comes.
     ///
     /// # Errors
-    /// Where a file could not be written when its time comes.
-    pub fn start(config: &StateConfig, tracker: &Arc<Tracker>, origin: Origin) -> Result<Self> {
+    /// Why not.
+    pub fn check(config: &StateConfig) -> Result<()> {
         check("state.snapshot", config.snapshot.as_deref(), file::check_writable)?;
-        check("state.export", config.export.as_deref(), export::check_writable)?;
+        check("state.export", config.export.as_deref(), export::check_writable)
+    }
+
+    /// Starts the thread, where there is anything to write. Whatever an earlier run or other nodes have left is to be in the
+    /// store by then: it writes what is there.
+    ///
+    /// # Errors
+    /// Where there is no thread to be had.
+    pub fn start(config: &StateConfig, tracker: &Arc<Tracker>, origin: Origin) -> Result<Self> {
         if config.snapshot.is_none() && config.export.is_none() {
             return Ok(Self { stop: None, thread: None });
         }
@@ -143,7 +151,7 @@ impl Keeper {
         let export_period = period(&self.config.export, self.config.export_interval_secs);
         let begun = Instant::now();
         let mut snapshot_due = snapshot_period.map(|period| begun + period);
-        let mut export_due = export_period.map(|_| begun);
+        let mut export_due = export_period.map(|period| begun + self.first_export_in(period));
         while let Woken::Due = self.wait(snapshot_due.into_iter().chain(export_due).min()) {
             let now = Instant::now();
             if export_due.is_some_and(|due| due <= now) {
@@ -157,6 +165,19 @@ impl Keeper {
             }
         }
         self
+    }
+
+    /// At once, but for a store that still has to hear of its torrents: an export of a run before is better than none of
+    /// them.
+    fn first_export_in(&self, period: Duration) -> Duration {
+        let Some(path) = self.config.export.as_ref().filter(|path| path.exists()) else {
+            return Duration::ZERO;
+        };
+        if self.tracker.store().totals().torrents > 0 {
+            return Duration::ZERO;
+        }
+        log::info!("{}: no torrent is known yet, so the export of before stays for now", path.display());
+        period
     }
 
     fn wait(&self, due: Option<Instant>) -> Woken {

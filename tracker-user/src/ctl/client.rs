@@ -64,6 +64,10 @@ impl Connection {
         let mut line = serde_json::to_vec(request).map_err(|error| Failure::NoAnswer(error.into()))?;
         line.push(b'\n');
         self.stream.get_mut().write_all(&line).map_err(no_answer)?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<Value, Failure> {
         let mut answer = Vec::new();
         self.stream.read_until(b'\n', &mut answer).map_err(no_answer)?;
         if answer.last() != Some(&b'\n') {
@@ -76,9 +80,10 @@ impl Connection {
         }
     }
 
-    /// Waits until the tracker has ended, however long that takes: it has its own limit.
+    /// Waits until the tracker has ended, however long that takes: it has its own limit. Its last word is what came of it.
     pub(super) fn await_end(mut self) -> Result<(), Failure> {
         self.stream.get_mut().set_read_timeout(None).map_err(Failure::NoAnswer)?;
+        self.answer()?;
         match io::copy(&mut self.stream, &mut io::sink()) {
             Ok(_) => Ok(()),
             // A process that ends with bytes unread breaks its connections.

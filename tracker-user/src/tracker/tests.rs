@@ -52,6 +52,20 @@ fn word_of_a_peer_that_has_timed_out_since_does_not_bring_it_back() {
     assert_eq!(tracker.store().totals().peers, 1);
 }
 
+#[test]
+fn a_download_that_a_restored_state_has_counted_is_not_counted_again() {
+    let tracker = Tracker::new(TrackerConfig::default(), [1, 2]);
+    tracker.knows_downloads_until(4900);
+    tracker.knows_downloads_until(4800);
+    for (heard_secs, completed) in [(4850, 0), (4900, 0), (4901, 1)] {
+        let event = PeerEvent { completed: true, ..word("192.0.2.1:1", Standing::Seeder, heard_secs) };
+        assert_eq!(take_in(&tracker, &event, 5000), TakenIn::Stored);
+        assert_eq!(tracker.scrape(&TORRENT).completed, completed, "heard at {heard_secs}");
+        let stop = word("192.0.2.1:1", Standing::Stopped, 5000);
+        assert_eq!(take_in(&tracker, &stop, 5000), TakenIn::Stored);
+    }
+}
+
 fn take_in(tracker: &Tracker, event: &PeerEvent, secs: u32) -> TakenIn {
     tracker.take_in(event, Now::from_seconds(secs), &mut fastrand::Rng::with_seed(1))
 }

@@ -309,7 +309,8 @@ fn config() -> impl Strategy<Value = Config> {
             control,
             batchsync,
             log_level,
-            log_refused,
+            // At another level there would be a warning.
+            log_refused: log_refused && matches!(log_level, LogLevel::Info | LogLevel::Debug),
             state,
         },
     )

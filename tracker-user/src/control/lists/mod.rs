@@ -9,6 +9,7 @@ mod wish;
 pub use wish::Wanted;
 pub(super) use wish::{Changed, NoList};
 
+use super::letting_go;
 use crate::access_list::{Change, ListKind, ListedTorrents, TorrentList};
 use crate::config::types::AccessConfig;
 use crate::info_hash::InfoHash;
@@ -24,13 +25,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use thiserror::Error;
 use tokio::sync::oneshot::{Receiver, channel};
 use wish::{Verdict, Wish};
-
-/// How long to wait for a worker that still looks something up in a list that has been replaced.
-const LETTING_GO: Duration = Duration::from_millis(1);
 
 /// A list that cannot be read.
 #[derive(Debug, Error)]
@@ -175,24 +173,21 @@ impl Keeper {
 
     fn reload(&mut self, config: &AccessConfig) -> Result<Option<String>, String> {
         self.take_earlier_changes();
-        let outcome = match read(config) {
+        let (mut report, mut failed) = (None, Vec::new());
+        match read(config) {
             Ok(list) => {
-                let report = list.report.clone();
+                report.clone_from(&list.report);
                 put_in_force(&self.tracker, list);
-                Ok(report)
             }
-            Err(error) => {
-                let error = format!("{error}; the list of before stays in force");
-                log::error!("{error}");
-                Err(error)
-            }
-        };
+            Err(error) => failed.push(format!("{error}; the list of before stays in force")),
+        }
         for fifo in self.fifos.iter_mut().filter(|fifo| fifo.is_astray()) {
             if let Err(error) = fifo.reopen() {
-                log::error!("{} still cannot be opened: {error}", fifo.path().display());
+                failed.push(format!("{} cannot be opened again: {error}", fifo.path().display()));
             }
         }
-        outcome
+        failed.iter().for_each(|why| log::error!("{why}"));
+        if failed.is_empty() { Ok(report) } else { Err(failed.join("\n")) }
     }
 
     /// Takes all that has been written to the FIFOs before a reload: it holds until then, or on where the reload fails.
@@ -264,15 +259,18 @@ struct ReadList {
 
 /// Reads the list that is configured, if one is.
 fn read(config: &AccessConfig) -> Result<ReadList, UnreadableList> {
-    let (kind, path): (_, &Path) = match (&config.whitelist, &config.blacklist) {
+    let (kind, source): (_, &Path) = match (&config.whitelist, &config.blacklist) {
         (Some(path), _) => (ListKind::Whitelist, path),
         (None, Some(path)) => (ListKind::Blacklist, path),
         (None, None) => return Ok(ReadList { torrents: TorrentList::default(), report: None }),
     };
     let begun = Instant::now();
-    let (listed, bad) =
-        ListedTorrents::read(path).map_err(|error| UnreadableList { kind, path: path.to_owned(), error })?;
-    let (name, path, took) = (kind.name(), path.display(), begun.elapsed().as_millis());
+    let (listed, bad) = ListedTorrents::read(source).map_err(|error| UnreadableList {
+        kind,
+        path: source.to_owned(),
+        error,
+    })?;
+    let (name, path, took) = (kind.name(), source.display(), begun.elapsed().as_millis());
     let report = format!("{name} {path} in force: {} torrents, read in {took} ms", listed.len());
     if bad.count > 0 {
         log::warn!("{name} {path}: skipped what does not begin with 40 hexadecimal digits: {bad}");
@@ -280,7 +278,7 @@ fn read(config: &AccessConfig) -> Result<ReadList, UnreadableList> {
     if listed.is_empty() && kind == ListKind::Whitelist {
         log::warn!("{name} {path} is empty: every announce is refused");
     }
-    let torrents = TorrentList::new(kind, listed, config.lists_apply_to_scrapes);
+    let torrents = TorrentList::new(kind, listed, config.lists_apply_to_scrapes).read_from(source);
     Ok(ReadList { torrents, report: Some(report) })
 }
 
@@ -299,8 +297,6 @@ fn publish(tracker: &Tracker, torrents: TorrentList) -> Option<ListKind> {
     // This thread alone publishes lists.
     let torrents = torrents.following(&tracker.torrents());
     let before = tracker.replace_torrents(Arc::new(torrents));
-    while Arc::strong_count(&before) > 1 {
-        thread::sleep(LETTING_GO);
-    }
+    letting_go::wait(&before);
     before.kind()
 }

@@ -37,6 +37,8 @@ pub enum Order {
 pub struct Reloaded {
     /// Everything that is wrong with the configuration, where that is why it is not reloaded.
     pub configuration: Result<(), Vec<String>>,
+    /// Why other parts go on as before: keys, the XDP program.
+    pub failed: Vec<String>,
     /// What list is in force, if one is, or why that of before still is.
     pub lists: oneshot::Receiver<Result<Option<String>, String>>,
 }
@@ -100,8 +102,7 @@ impl Desk {
         let totals = self.tracker.store().totals();
         let listening = self.addresses.iter().map(|(transport, at)| format!("{} {at}", transport.name()));
         let list = self.tracker.torrents();
-        let access = &self.config.access;
-        let file = access.whitelist.as_ref().or(access.blacklist.as_ref());
+        let file = list.file().map(|file| file.display().to_string());
         json!({
             "state": if self.tracker.is_draining() { "draining" } else { "serving" },
             "version": env!("CARGO_PKG_VERSION"),
@@ -120,17 +121,19 @@ impl Desk {
     }
 
     async fn reload(&self) -> Result<Value, String> {
-        let Reloaded { configuration, lists } = self.order(Order::Reload).await?;
+        let Reloaded { configuration, mut failed, lists } = self.order(Order::Reload).await?;
         let lists = lists.await.map_err(|_| "the thread of the lists has ended".to_owned())?;
-        match (configuration, lists) {
-            (Ok(()), Ok(list)) => Ok(json!({ "configuration": "reloaded", "list": list })),
-            (Ok(()), Err(list)) => Err(format!("the configuration is reloaded, but {list}")),
-            (Err(findings), list) => {
-                let list = list.map_or_else(|error| error, |list| list.unwrap_or_default());
-                Err(format!(
-                    "{}\nthe configuration is not reloaded: mend it first\n{list}",
-                    findings.join("\n")
-                ))
+        let list = lists.unwrap_or_else(|why| {
+            failed.push(why);
+            None
+        });
+        match configuration {
+            Ok(()) if failed.is_empty() => Ok(json!({ "configuration": "reloaded", "list": list })),
+            Ok(()) => Err(format!("the configuration is reloaded, but {}", failed.join("\n"))),
+            Err(mut lines) => {
+                lines.push("the configuration is not reloaded: mend it first".to_owned());
+                lines.extend(failed.into_iter().chain(list));
+                Err(lines.join("\n"))
             }
         }
     }
@@ -179,14 +182,15 @@ impl Desk {
 
     async fn torrent(&self, torrent: InfoHash) -> Result<Value, String> {
         let store = self.tracker.store();
-        let (is_served, kind) = {
+        let (is_served, is_listed, kind) = {
             let list = self.tracker.torrents();
-            (list.permits(&torrent), list.kind())
+            (list.permits(&torrent), list.lists(&torrent), list.kind())
         };
-        let counts = store.scrape(&torrent);
+        // One that is denied has no peers, and a reason all the same.
+        let counts = store.scrape(&torrent).or_else(|| is_listed.then(SwarmCounts::default));
         let Some(counts) = counts else {
             let what = if is_served { "served" } else { "not served" };
-            return Err(format!("{torrent} is not known; announces of it are {what}"));
+            return Err(format!("{torrent} is neither known nor listed; announces of it are {what}"));
         };
         let last_announce = store.last_announce_secs(&torrent);
         let since = last_announce.map(|last| Now::read().seconds().saturating_sub(last));

@@ -4,9 +4,11 @@
 
 mod desk;
 mod serve;
+mod waiting;
 
 pub use desk::{Desk, Order, Reloaded};
 pub use serve::serve;
+pub use waiting::Waiting;
 
 use nix::fcntl::{Flock, FlockArg, OFlag, open};
 use nix::sys::stat::{Mode, fstatat};

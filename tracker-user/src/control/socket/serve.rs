@@ -1,6 +1,6 @@
 //! Connections to the socket: a few at a time, a line of bounded length and time each way.
 
-use super::Desk;
+use super::{Desk, Waiting};
 use crate::ctl::{Answer, MAX_LINE_BYTES, Request};
 use std::io;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the socket for ever. Where nobody holds the socket, it waits for ever.
-pub async fn serve(listener: UnixListener, desk: Arc<Desk>) {
+pub async fn serve(listener: UnixListener, desk: Arc<Desk>, waiting: Arc<Waiting>) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     // The semaphore is never closed.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let desk = Arc::clone(&desk);
+                let (desk, waiting) = (Arc::clone(&desk), Arc::clone(&waiting));
                 tokio::spawn(async move {
                     // However it ends, the operator sees it on the other side.
-                    let _ = converse(stream, &desk).await;
+                    let _ = converse(stream, &desk, &waiting).await;
                     drop(place);
                 });
             }
@@ -40,7 +40,7 @@ pub async fn serve(listener: UnixListener, desk: Arc<Desk>) {
 }
 
 /// Answers the requests of one connection, one after the other.
-async fn converse(stream: UnixStream, desk: &Desk) -> io::Result<()> {
+async fn converse(stream: UnixStream, desk: &Desk, waiting: &Waiting) -> io::Result<()> {
     let user = stream.peer_cred().map_or(u32::MAX, |credentials| credentials.uid());
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
@@ -73,7 +73,12 @@ async fn converse(stream: UnixStream, desk: &Desk) -> io::Result<()> {
         text.push(b'\n');
         timeout(PATIENCE, stream.get_mut().write_all(&text)).await??;
         match (goes_on, &answer) {
-            (Next::Wait, Answer::Ok(_)) => return until_closed(&mut stream).await,
+            (Next::Wait, Answer::Ok(_)) => {
+                let place = waiting.join(stream.get_ref())?;
+                let closed = until_closed(&mut stream).await;
+                waiting.leave(place);
+                return closed;
+            }
             (Next::End, _) => return Ok(()),
             _ => {}
         }

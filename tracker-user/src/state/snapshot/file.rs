@@ -123,10 +123,10 @@ fn restore(
             match item {
                 Item::Header(header) => {
                     let (terms, age) = terms(&header, timeouts, here);
-                    begun = Some((Restorer::start(tracker, terms)?, age));
+                    begun = Some((Restorer::start(tracker, terms)?, terms.begun_secs, age));
                 }
                 Item::Torrents(block) => {
-                    if let Some((restorer, _)) = &begun {
+                    if let Some((restorer, ..)) = &begun {
                         restorer.put(block);
                     }
                 }
@@ -135,11 +135,12 @@ fn restore(
         }
     }
     parser.finish()?;
-    let (restorer, age) = begun.ok_or(Damage::CutOff)?;
+    let (restorer, begun_secs, age) = begun.ok_or(Damage::CutOff)?;
     let restored = restorer.finish()?;
     if end != Some(restored.contents) {
         return Err(Damage::Missing.into());
     }
+    tracker.knows_downloads_until(begun_secs);
     Ok((restored, age))
 }
 

@@ -177,7 +177,7 @@ fn peers_whose_addresses_are_refused_now_are_left_out() {
     fs::write(&file.0, bytes_of(&tracker, 1500)).unwrap();
     let other = empty();
     let config = StoreConfig { refuse_bogons: true, ..StoreConfig::default() };
-    other.set_access(AccessList::default().refusing(&config));
+    other.replace_access(AccessList::default().refusing(&config).into());
     let loaded = load(&file.0, &other, TIMEOUTS, here(1600)).unwrap();
     let Loaded::Restored { restored, .. } = loaded else { panic!("{loaded:?}") };
     // Those of IPv4 are private.
@@ -189,7 +189,7 @@ fn peers_whose_addresses_are_denied_now_are_left_out() {
     let (file, tracker) = (TestFile::new("denied"), announced(60, 1000));
     fs::write(&file.0, bytes_of(&tracker, 1500)).unwrap();
     let other = empty();
-    other.set_access(AccessList::denying(&["10.0.0.0/8".parse().unwrap()]));
+    other.replace_access(AccessList::denying(&["10.0.0.0/8".parse().unwrap()]).into());
     let loaded = load(&file.0, &other, TIMEOUTS, here(1600)).unwrap();
     let Loaded::Restored { restored, .. } = loaded else { panic!("{loaded:?}") };
     assert_eq!((restored.peers, restored.peers_left_out, other.store().totals().peers), (30, 60, 30));

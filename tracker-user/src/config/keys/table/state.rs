@@ -54,7 +54,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "state.export_interval_secs",
-        doc: "Seconds from one export to the next; the first comes when the tracker starts.",
+        doc: "Seconds from one export to the next; the first comes when the tracker is ready.",
         kind: Kind::Number,
         example: "",
         set: |draft, value| {
