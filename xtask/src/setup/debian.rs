@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The clients that tests drive, what they are driven with, what judges the units for systemd, what sites of a cluster speak
-/// through, and what makes its certificates.
-const TEST_PACKAGES: [&str; 9] = [
+/// through, what makes its certificates, and what builds opentracker with livesync.
+const TEST_PACKAGES: [&str; 13] = [
     "aria2",
     "transmission-cli",
     "transmission-daemon",
@@ -20,6 +20,10 @@ const TEST_PACKAGES: [&str; 9] = [
     "systemd",
     "nats-server",
     "openssl",
+    "gcc",
+    "libc6-dev",
+    "make",
+    "dpkg-dev",
 ];
 
 /// The load generator of the benchmark over HTTP.
@@ -87,14 +91,14 @@ pub(super) fn unpack_packages(packages: &[&str], root: &Path) -> Result<()> {
 }
 
 /// Removes a directory and all in it, if it exists.
-fn remove_directory(path: &Path) -> Result<()> {
+pub(super) fn remove_directory(path: &Path) -> Result<()> {
     if path.exists() {
         fs::remove_dir_all(path).with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(())
 }
 
-fn has_apt_get() -> bool {
+pub(super) fn has_apt_get() -> bool {
     process::succeeds(Command::new("apt-get").arg("--version"))
 }
 
@@ -106,7 +110,7 @@ fn is_installed(package: &str) -> bool {
     status.is_ok_and(|output| output.stdout == b"installed")
 }
 
-fn update_lists() -> Result<()> {
+pub(super) fn update_lists() -> Result<()> {
     process::run(apt_get().args(["update", "--quiet"]))
 }
 
@@ -133,7 +137,7 @@ fn install(packages: &[&str]) -> Result<()> {
 }
 
 /// apt-get, which asks nothing and waits for another one to finish.
-fn apt_get() -> Command {
+pub(super) fn apt_get() -> Command {
     let mut apt_get = Command::new("apt-get");
     apt_get.args(["-o", "DPkg::Lock::Timeout=300", "-o", "APT::Sandbox::User=root"]);
     apt_get.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());

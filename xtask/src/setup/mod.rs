@@ -5,6 +5,8 @@
 
 mod bench_tools;
 mod debian;
+mod debian_source;
+mod opentracker_livesync;
 mod python;
 
 pub(crate) use bench_tools::BenchTools;
@@ -24,7 +26,7 @@ pub(crate) struct Arguments {
 /// What something is installed for.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Purpose {
-    /// Clients that the tests drive, from Debian and PyPI, opentracker to compare with, and what the XDP program is built with
+    /// Clients that the tests drive, from Debian and PyPI, opentracker to compare and to sync with, and what the XDP program is built with
     Test,
     /// Other trackers and a load generator, in target/bench-tools
     Bench,
@@ -53,7 +55,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 /// Installs what the tests need; without it, some tests do not run.
 pub(crate) fn for_tests(workspace: &Workspace) -> Result<()> {
     let opentracker = BenchTools::in_workspace(workspace).install_opentracker();
-    let parts = [debian::install_test_packages()?, python::install_libtorrent(workspace)?, opentracker];
+    let packages = debian::install_test_packages()?;
+    let livesync = opentracker_livesync::install(workspace);
+    let parts = [packages, python::install_libtorrent(workspace)?, opentracker, livesync];
     for part in parts {
         if let Presence::Missing(reason) = part {
             eprintln!("setup: {reason}; the tests that need this are skipped");
