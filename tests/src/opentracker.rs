@@ -1,12 +1,12 @@
-//! Debian's opentracker as a child process, for tests that compare: started on loopback with a whitelist, known to listen
-//! when it accepts a connection, and gone with its [`Opentracker`].
+//! opentracker as a child process: Debian's for tests that compare, started on loopback with a whitelist, and one with livesync
+//! for tests of a cluster. It is known to listen when it accepts a connection, and gone with its [`Opentracker`].
 
 use crate::daemon::{DEADLINE, binary};
 use crate::temporary_directory::TemporaryDirectory;
 use std::fs::{Permissions, set_permissions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,16 +23,44 @@ pub struct Opentracker {
     _root: TemporaryDirectory,
 }
 
-/// Where `cargo xtask setup` unpacks it.
+/// Where `cargo xtask setup` unpacks Debian's.
 fn unpacked() -> PathBuf {
     binary::target_directory().join("bench-tools/opentracker")
 }
 
+/// Where `cargo xtask setup` builds one with livesync.
+fn with_livesync() -> PathBuf {
+    binary::target_directory().join("test-tools/opentracker-livesync")
+}
+
+/// Its port where it has an address of its own.
+const PORT: u16 = 6969;
+
 impl Opentracker {
-    /// Why it cannot run here, if so.
+    /// Why Debian's cannot run here, if so.
     pub fn missing() -> Option<String> {
-        let binary = unpacked().join("usr/bin/opentracker");
-        (!binary.exists()).then(|| format!("{} is not there: run `cargo xtask setup`", binary.display()))
+        missing(&unpacked().join("usr/bin/opentracker"))
+    }
+
+    /// Why one with livesync cannot run here, if so.
+    pub fn missing_with_livesync() -> Option<String> {
+        missing(&with_livesync())
+    }
+
+    /// Starts one with livesync on port 6969 of these addresses of this thread's namespace, for both protocols, with more lines of
+    /// its configuration. It must be started as root.
+    ///
+    /// # Panics
+    /// When it accepts no connection by [`DEADLINE`], or ends.
+    pub fn start_with_livesync(addresses: [IpAddr; 2], more: &str) -> Self {
+        let addresses = addresses.map(|address| SocketAddr::new(address, PORT));
+        let listen = addresses.map(|address| format!("listen.tcp_udp {address}\n")).concat();
+        let root = TemporaryDirectory::new();
+        let text = format!("{listen}tracker.user nobody\n{more}");
+        let mut opentracker = Self::spawn(Command::new(with_livesync()), root, &text, addresses[0]);
+        let listens = opentracker.await_connection();
+        listens.unwrap_or_else(|status| panic!("opentracker ended with {status} at its start"));
+        opentracker
     }
 
     /// Starts it for these torrents, on a free port of 127.0.0.1 for both protocols, with more lines of its configuration.
@@ -58,18 +86,9 @@ impl Opentracker {
         let text = format!(
             "listen.tcp_udp {address}\naccess.whitelist whitelist.txt\ntracker.rootdir {path}\n{user}{more}"
         );
-        let config = root.path().join("opentracker.conf");
-        std::fs::write(&config, text).expect("the directory is ours");
-        let child = Command::new(unpacked().join("usr/bin/opentracker"))
-            .arg("-f")
-            .arg(config)
-            .env("LD_LIBRARY_PATH", unpacked().join("usr/lib"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("opentracker is there");
-        let mut opentracker = Self { child, address, _root: root };
+        let mut command = Command::new(unpacked().join("usr/bin/opentracker"));
+        command.env("LD_LIBRARY_PATH", unpacked().join("usr/lib"));
+        let mut opentracker = Self::spawn(command, root, &text, address);
         opentracker.await_connection()?;
         opentracker.await_list()?;
         Ok(opentracker)
@@ -78,6 +97,14 @@ impl Opentracker {
     /// How it has ended, if it has.
     fn check_running(&mut self) -> Result<(), ExitStatus> {
         self.child.try_wait().expect("opentracker is this process's child").map_or(Ok(()), Err)
+    }
+
+    fn spawn(mut command: Command, root: TemporaryDirectory, text: &str, address: SocketAddr) -> Self {
+        let config = root.path().join("opentracker.conf");
+        std::fs::write(&config, text).expect("the directory is ours");
+        command.arg("-f").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("opentracker is there");
+        Self { child, address, _root: root }
     }
 
     /// Makes one connection: the first that it accepts.
@@ -123,6 +150,10 @@ impl Drop for Opentracker {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn missing(binary: &Path) -> Option<String> {
+    (!binary.exists()).then(|| format!("{} is not there: run `cargo xtask setup`", binary.display()))
 }
 
 /// An address whose port is free for both protocols, for now.

@@ -1,6 +1,7 @@
 //! Several trackers, each on a host of its own, that tell each other of their peers.
 
 mod livesync;
+mod opentracker;
 mod outage;
 mod scene;
 mod sealed;

@@ -97,11 +97,16 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// A socket that hears the group, and can send to it.
+    /// A socket that hears the documented group, and can send to it.
     pub(crate) fn in_group(&self) -> UdpSocket {
+        self.in_group_of(GROUP)
+    }
+
+    /// A socket that hears a group, and can send to it.
+    pub(crate) fn in_group_of(&self, group: Ipv4Addr) -> UdpSocket {
         self.namespace.run(|| {
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).expect("nobody has the port here");
-            socket.join_multicast_v4(&GROUP, &self.v4).expect("the interface is up");
+            socket.join_multicast_v4(&group, &self.v4).expect("the interface is up");
             socket2::SockRef::from(&socket).set_multicast_if_v4(&self.v4).expect("the address is ours");
             socket.set_multicast_loop_v4(false).expect("the option is known");
             socket
