@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// The port of the server: its namespace is its own.
+/// The port of a server where it is the only one of its namespace.
 pub const PORT: u16 = 4222;
 
 /// Where packages install it, beyond the search path of some users.
@@ -31,13 +31,13 @@ impl NatsServer {
         found
     }
 
-    /// Starts it in a namespace with this configuration beside address and port, and waits until it is ready.
+    /// Starts it on a port of a namespace, with this configuration beside the address, and waits until it is ready.
     ///
     /// # Panics
     /// When it is not by [`DEADLINE`].
-    pub fn start(program: &Path, namespace: &Namespace, configuration: Option<&Path>) -> Self {
+    pub fn start(program: &Path, namespace: &Namespace, port: u16, configuration: Option<&Path>) -> Self {
         let mut command = Command::new(program);
-        command.args(["--addr", "0.0.0.0", "--port", &PORT.to_string()]);
+        command.args(["--addr", "0.0.0.0", "--port", &port.to_string()]);
         if let Some(configuration) = configuration {
             command.arg("--config").arg(configuration);
         }

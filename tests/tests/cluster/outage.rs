@@ -1,10 +1,12 @@
-//! A server that is killed and comes back: what was announced meanwhile reaches everyone, within the memory that is set for it.
+//! Servers that are killed, while others live or come back: what was announced meanwhile reaches everyone, within the memory that is set for it.
 
 use crate::scene::{Node, Peer, leecher};
-use crate::sites_scene::{await_peers, nats, with_world};
+use crate::sites_scene::{World, await_peers, nats, with_world};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tracker_common::wire::{EVENT_COMPLETED, EVENT_STOPPED};
+use tracker_tests::nats_server::NatsServer;
+use tracker_tests::temporary_directory::TemporaryDirectory;
 
 /// Peers that each node is told of, some before, some during, and some after the server is away.
 const PEERS_PER_NODE: u16 = 3000;
@@ -47,16 +49,63 @@ fn all_nodes_have_the_same_after_the_server_was_killed_and_came_back_under_load(
                 nodes.iter().for_each(|node| node.await_figure("nats", "connections", times));
             }
         });
-        await_peers(&nodes, announced);
-        for node in &nodes {
-            let of_others =
-                announced - nats(node, "sent_events") - node.figure("livesync", "received_events");
-            assert_eq!(nats(node, "received_events"), of_others, "each event was taken once");
-            assert_eq!(
-                ["lost_events", "unsent_events", "missed_messages"].map(|name| nats(node, name)),
-                [0; 3]
-            );
-        }
+        assert_each_was_taken_once(&nodes, announced);
+    });
+}
+
+/// All nodes have all that was announced, and took nothing as new that they had.
+fn assert_each_was_taken_once(nodes: &[Node], announced: u64) {
+    await_peers(nodes, announced);
+    for node in nodes {
+        let of_others = announced - nats(node, "sent_events") - node.figure("livesync", "received_events");
+        assert_eq!(nats(node, "received_events"), of_others, "each event was taken once");
+        assert_eq!(["lost_events", "unsent_events", "missed_messages"].map(|name| nats(node, name)), [0; 3]);
+    }
+}
+
+/// Ports of two servers, and of their routes to each other.
+const ROUTED: [(u16, u16); 2] = [(4222, 6222), (4223, 6223)];
+
+/// A server that passes on what its nodes tell to those of the other one.
+fn routed(world: &World, which: usize) -> NatsServer {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("server.conf");
+    let ((port, own), (_, other)) = (ROUTED[which], ROUTED[1 - which]);
+    let text = format!(
+        "cluster {{ name: ours, listen: \"127.0.0.1:{own}\", routes: [\"nats://127.0.0.1:{other}\"] }}\n"
+    );
+    std::fs::write(&path, text).expect("the directory is ours");
+    world.server_on(port, Some(&path))
+}
+
+/// A node that knows both servers, and tries this one first.
+fn at_either(world: &World, site: usize, host: u8, first: usize) -> Node {
+    let servers = [ROUTED[first], ROUTED[1 - first]]
+        .map(|(port, _)| format!("sync.nats=nats://10.96.{}.254:{port}", site + 1));
+    world.node(site, host, &[&servers[0], &servers[1]])
+}
+
+#[test]
+fn nodes_whose_server_is_killed_under_load_go_on_with_another_that_lives() {
+    with_world(|world| {
+        let [mut one, mut other] = [0, 1].map(|which| routed(world, which));
+        // One node of each site at either server.
+        let nodes = [(0, 1, 0), (0, 2, 1), (1, 1, 0), (1, 2, 1)]
+            .map(|(site, host, first)| at_either(world, site, host, first));
+        nodes.iter().for_each(|node| node.await_figure("nats", "nodes", 2));
+        let await_connections = |times: [u64; 4]| {
+            nodes.iter().zip(times).for_each(|(node, times)| node.await_figure("nats", "connections", times));
+        };
+        let announced = under_load(&nodes, || {
+            nodes[0].await_figure("nats", "sent_events", 600);
+            one.kill();
+            await_connections([2, 1, 2, 1]);
+            one = routed(world, 0);
+            nodes[0].await_figure("nats", "sent_events", 1200);
+            other.kill();
+            await_connections([3, 2, 3, 2]);
+        });
+        assert_each_was_taken_once(&nodes, announced);
     });
 }
 

@@ -1,4 +1,4 @@
-//! Two sites that have nothing in common but a server of NATS, which is a host on both of their networks.
+//! Sites that have nothing in common but a server of NATS, which is a host on the networks of all of them.
 
 use crate::scene::{Node, PORT as LIVESYNC_PORT, Site, with_sites};
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ const SERVER: u8 = 254;
 
 /// The sites, and the host of the server between them.
 pub(crate) struct World {
-    pub(crate) sites: [Site; 2],
+    pub(crate) sites: Vec<Site>,
     pub(crate) between: Namespace,
     program: PathBuf,
 }
 
 impl World {
-    fn new(program: PathBuf) -> Self {
+    fn new(program: PathBuf, sites: u8) -> Self {
         let between = Namespace::new();
         between.ip("link set lo up");
-        let sites = [Site::new(1), Site::new(2)];
+        let sites: Vec<_> = (1..=sites).map(Site::new).collect();
         for (index, site) in sites.iter().enumerate() {
             site.attach(&between, &format!("site{index}"), SERVER);
         }
@@ -30,7 +30,12 @@ impl World {
 
     /// Starts the server.
     pub(crate) fn server(&self, configuration: Option<&Path>) -> NatsServer {
-        NatsServer::start(&self.program, &self.between, configuration)
+        self.server_on(PORT, configuration)
+    }
+
+    /// Starts a server on another port.
+    pub(crate) fn server_on(&self, port: u16, configuration: Option<&Path>) -> NatsServer {
+        NatsServer::start(&self.program, &self.between, port, configuration)
     }
 
     /// A node of a site, with these settings beside those of the place.
@@ -52,7 +57,7 @@ impl World {
         self.sites[site].node(host, &all)
     }
 
-    /// Two nodes of each site.
+    /// Two nodes of each of two sites.
     pub(crate) fn nodes(&self, settings: &[&str]) -> [Node; 4] {
         [(0, 1), (0, 2), (1, 1), (1, 2)].map(|(site, host)| self.node(site, host, settings))
     }
@@ -60,8 +65,13 @@ impl World {
 
 /// Runs a test as root with the two sites, or says that it is skipped.
 pub(crate) fn with_world(test: impl FnOnce(&World) + Send) {
+    with_world_of(2, test);
+}
+
+/// The same with so many sites.
+pub(crate) fn with_world_of(sites: u8, test: impl FnOnce(&World) + Send) {
     if let Some(program) = NatsServer::installed_or_skipped("sites of a cluster") {
-        with_sites(|| test(&World::new(program)));
+        with_sites(|| test(&World::new(program, sites)));
     }
 }
 
