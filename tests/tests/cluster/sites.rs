@@ -1,7 +1,7 @@
 //! Livesync within sites and NATS between them: what one node hears, all others hear, once, and nothing goes round.
 
 use crate::scene::{Node, Peer, leecher};
-use crate::sites_scene::{World, nats, with_world};
+use crate::sites_scene::{World, nats, with_world, with_world_of};
 use std::net::{IpAddr, SocketAddr};
 use tracker_common::wire::{EVENT_COMPLETED, EVENT_STOPPED};
 use tracker_tests::nats_server::publish;
@@ -30,8 +30,28 @@ fn two_sites_of_two_nodes_hear_of_all_that_a_peer_does_and_of_each_thing_once() 
     });
 }
 
+#[test]
+fn of_three_sites_each_node_hears_of_each_thing_once_and_passes_nothing_on() {
+    with_world_of(3, |world| {
+        let _server = world.server(None);
+        let nodes = [(0, 1), (0, 2), (1, 1), (2, 1)].map(|(site, host)| world.node(site, host, &[]));
+        nodes.iter().for_each(|node| node.await_figure("nats", "connected", 1));
+        for (turn, node) in nodes.iter().enumerate() {
+            tell_everything(&nodes, turn, &leecher(0x14 + turn as u8, 6881), node);
+        }
+        // A start, a completion and a stop at each node, of which two are of one site.
+        for (node, [of_others, of_own]) in nodes.iter().zip([[6, 3], [6, 3], [9, 0], [9, 0]]) {
+            node.await_figure("nats", "received_events", of_others);
+            node.await_figure("livesync", "received_events", of_own);
+            let figures = ["sent_events", "received_events", "duplicates", "lost_events", "missed_messages"];
+            assert_eq!(figures.map(|name| nats(node, name)), [3, of_others, 0, 0, 0]);
+            assert_eq!(node.figure("livesync", "received_events"), of_own);
+        }
+    });
+}
+
 /// A peer starts, completes and stops at one node, and is seen so at all others.
-fn tell_everything(nodes: &[Node; 4], turn: usize, peer: &Peer, at: &Node) {
+fn tell_everything(nodes: &[Node], turn: usize, peer: &Peer, at: &Node) {
     let others = || nodes.iter().enumerate().filter(|(index, _)| *index != turn).map(|(_, node)| node);
     let says = |peer: &Peer, counts| {
         at.announce(peer);
