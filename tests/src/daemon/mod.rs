@@ -75,7 +75,8 @@ impl Daemon {
     /// and the arguments name no user. No option that is given is changed.
     pub fn command(arguments: &[&str]) -> Command {
         let mut command = Self::command_as_given(arguments);
-        let names_a_user = arguments.iter().any(|argument| argument.starts_with("-u"));
+        let names_a_user =
+            arguments.iter().any(|given| given.starts_with("-u") || given.starts_with("tracker.user="));
         if nix::unistd::geteuid().is_root() && !names_a_user {
             command.args(["-u", "root"]);
         }

@@ -7,4 +7,5 @@ mod scene;
 mod sealed;
 mod sites;
 mod sites_access;
+mod sites_credentials;
 mod sites_scene;

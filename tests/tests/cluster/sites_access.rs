@@ -121,6 +121,7 @@ fn a_wrong_password_is_tried_again_and_counted_and_never_logged() {
             node.await_figure("nats", "failed_connections", 2);
             assert_eq!(nats(node, "connections"), 0);
             node.daemon.await_log_line("authorization violation");
+            node.daemon.await_log_line("not the user, password or token of sync.nats");
         }
         server.kill();
         std::fs::write(&path, WITH_PASSWORD).expect("the directory is ours");

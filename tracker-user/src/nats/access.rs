@@ -91,6 +91,21 @@ pub(super) fn options(config: &SyncConfig, server: &NatsServer) -> Result<Connec
     Ok(options.ignore_discovered_servers().reconnect_delay_callback(wait))
 }
 
+/// What to do about a server that does not let this node in.
+pub(super) fn remedy(config: &SyncConfig, server: &NatsServer) -> String {
+    match (&config.nats_credentials, server.login()) {
+        (Some(path), _) => format!(
+            "; it does not take the token in sync.nats_credentials {path:?}: it must be of a user of an account that the server \
+             knows, and not have expired"
+        ),
+        (None, Some(_)) => "; it takes whom it knows, and not the user, password or token of sync.nats".to_owned(),
+        (None, None) => {
+            "; it asks for a login: give one in sync.nats (USER:PASSWORD@ or TOKEN@), or set sync.nats_credentials"
+                .to_owned()
+        }
+    }
+}
+
 fn credentials(
     config: &SyncConfig,
     reader: fn(&Path) -> io::Result<String>,

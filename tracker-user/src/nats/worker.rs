@@ -148,10 +148,14 @@ impl Worker {
                     | ConnectErrorKind::Tls
             );
             let source = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
-            let remedy = if source.contains("platform certs") {
-                "; name a file with the certificates to believe in sync.nats_ca"
-            } else {
-                ""
+            let remedy = match error.kind() {
+                ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                    access::remedy(&self.config, server)
+                }
+                _ if source.contains("platform certs") => {
+                    "; name a file with the certificates to believe in sync.nats_ca".to_owned()
+                }
+                _ => String::new(),
             };
             failed(is_refused, format!("{}{source}{remedy}", error.kind()))
         })
