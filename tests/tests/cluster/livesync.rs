@@ -23,6 +23,13 @@ fn node_v6(site: &Site, host: u8) -> Node {
     site.node(host, &[&listen, DELAY, group, "livesync.cluster.node_ip=fd96:1::/64"])
 }
 
+/// The same in one that does not go beyond a link: a socket for it is bound to an interface.
+fn node_on_link(site: &Site, host: u8) -> Node {
+    let listen = format!("livesync.cluster.listen=[fd96:1::{host:x}]:{PORT}");
+    let group = "livesync.cluster.group=ff02::9696";
+    site.node(host, &[&listen, DELAY, group, "livesync.cluster.node_ip=fd96:1::/64"])
+}
+
 fn three_nodes_hear_of_all_that_a_peer_does(start: fn(&Site, u8) -> Node) {
     let site = Site::new(1);
     let [first, second, third] = [1, 2, 3].map(|host| start(&site, host));
@@ -133,6 +140,11 @@ fn a_node_hears_an_ipv4_group_again_when_its_interface_went_and_came_back() {
 #[test]
 fn a_node_hears_an_ipv6_group_again_when_its_interface_went_and_came_back() {
     with_sites(|| a_node_hears_again_whose_interface_went_and_came_back(node_v6));
+}
+
+#[test]
+fn a_node_hears_a_group_of_its_link_again_when_its_interface_went_and_came_back() {
+    with_sites(|| a_node_hears_again_whose_interface_went_and_came_back(node_on_link));
 }
 
 #[test]

@@ -26,6 +26,8 @@ struct Place {
 pub struct GroupReceiver {
     socket: UdpSocket,
     place: Place,
+    /// The socket has joined on more than one interface, and no other could be had in its stead yet.
+    is_outdated: bool,
 }
 
 /// A socket that sends to the group.
@@ -52,8 +54,7 @@ impl GroupSockets {
     pub fn open(config: &LivesyncConfig) -> Result<Option<Self>> {
         let Some(listen) = config.listen else { return Ok(None) };
         let place = Place { group: config.group, own: listen.ip(), port: listen.port() };
-        let receiver = GroupReceiver { socket: place.receiving_socket()?, place };
-        receiver.join()?;
+        let receiver = GroupReceiver { socket: place.member()?, place, is_outdated: false };
         let sender = GroupSender { socket: place.sending_socket(listen)?, place };
         sender.choose_interface()?;
         Ok(Some(Self { receiver, sender }))
@@ -61,6 +62,23 @@ impl GroupSockets {
 }
 
 impl Place {
+    /// A socket in the group.
+    fn member(self) -> Result<UdpSocket> {
+        let socket = self.receiving_socket()?;
+        self.join(&socket)?;
+        Ok(socket)
+    }
+
+    fn join(self, socket: &UdpSocket) -> Result<()> {
+        let socket = SockRef::from(socket);
+        match (self.group, self.own) {
+            (IpAddr::V4(group), IpAddr::V4(own)) => socket.join_multicast_v4(&group, &own),
+            (IpAddr::V6(group), _) => socket.join_multicast_v6(&group, self.interface()?),
+            // `check` has refused it.
+            (IpAddr::V4(_), IpAddr::V6(_)) => Err(ErrorKind::InvalidInput.into()),
+        }
+    }
+
     fn receiving_socket(self) -> Result<UdpSocket> {
         let socket = self.socket()?;
         // Bound to the group, so that what is sent to this host alone does not come in.
@@ -69,7 +87,8 @@ impl Place {
             IpAddr::V6(group) => SocketAddrV6::new(group, self.port, 0, self.interface()?).into(),
         };
         socket.bind(&address.into())?;
-        // More than the kernel grants is no reason not to start.
+        // More than the kernel grants is no reason not to start. One that takes another's place while the tracker runs,
+        // without CAP_NET_ADMIN, has no more than net.core.rmem_max.
         let forced = nix::sys::socket::setsockopt(
             &socket,
             nix::sys::socket::sockopt::RcvBufForce,
@@ -138,22 +157,24 @@ impl Place {
 }
 
 impl GroupReceiver {
-    /// Joins the group. Repeated now and then: an interface that went and came back is in no group any more.
+    /// Joins the group again, where it is in it no more: an interface that went and came back is another one.
+    ///
+    /// Then another socket takes the place of this one, which is bound to the interface that went where the group is of link
+    /// scope, and would keep a membership of each interface that there was.
     ///
     /// # Errors
-    /// Where no interface has our address.
-    pub fn join(&self) -> Result<()> {
-        let socket = SockRef::from(&self.socket);
-        let joined = match (self.place.group, self.place.own) {
-            (IpAddr::V4(group), IpAddr::V4(own)) => socket.join_multicast_v4(&group, &own),
-            (IpAddr::V6(group), _) => socket.join_multicast_v6(&group, self.place.interface()?),
-            // `check` has refused it.
-            (IpAddr::V4(_), IpAddr::V6(_)) => Err(ErrorKind::InvalidInput.into()),
-        };
-        match joined {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(()),
-            joined => joined,
+    /// Where no interface has our address, or no other socket is to be had.
+    pub fn rejoin(&mut self) -> Result<()> {
+        match self.place.join(&self.socket) {
+            Ok(()) => self.is_outdated = true,
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
         }
+        if self.is_outdated {
+            self.socket = self.place.member()?;
+            self.is_outdated = false;
+        }
+        Ok(())
     }
 
     /// Receives a datagram that is there, with the address that it came from.

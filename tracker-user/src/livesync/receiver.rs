@@ -88,7 +88,7 @@ impl Receiver {
     /// Only where waiting itself fails.
     pub fn run(mut self, stop: &UnixStream, pulse: &Pulse) -> Result<()> {
         let mut random = fastrand::Rng::new();
-        let mut joined = Instant::now();
+        let (mut joined, mut is_in_group) = (Instant::now(), true);
         // Longer than any datagram that is believed, so that one that is cut off is known as too long.
         let mut buffer = vec![0; 2048];
         let rest = pulse.period().map_or(REJOIN, |period| period.clamp(SHORTEST_REST, REJOIN));
@@ -107,12 +107,26 @@ impl Receiver {
             }
             if joined.elapsed() >= REJOIN {
                 joined = Instant::now();
-                // It may come back.
-                if let Err(error) = self.group.join() {
-                    log::debug!("livesync: the group cannot be joined: {error}");
-                }
+                is_in_group = self.rejoin(is_in_group);
             }
         }
+    }
+
+    /// Joins the group again, where need be; whether this node is in it. Only a change is logged.
+    fn rejoin(&mut self, was_in_group: bool) -> bool {
+        let rejoined = self.group.rejoin();
+        match &rejoined {
+            Ok(()) if was_in_group => {}
+            Ok(()) => log::info!("livesync: this node is in the group again"),
+            // It may come back.
+            Err(error) if was_in_group => log::warn!(
+                "livesync: the group cannot be joined: {error}; an interface must carry the address of \
+                 livesync.cluster.listen; it is tried again every {} seconds",
+                REJOIN.as_secs()
+            ),
+            Err(_) => {}
+        }
+        rejoined.is_ok()
     }
 
     fn receive_all(&mut self, buffer: &mut [u8], random: &mut fastrand::Rng) {
