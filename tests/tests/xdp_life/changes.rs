@@ -31,16 +31,20 @@ fn assert_serves_after_new_cable(more: &[&str]) {
     with_hosts(|hosts| {
         let daemon = hosts.start(&[GENERIC, more].concat());
         hosts.assert_program_serves(&daemon);
-        let (seen_lines, first_id) = (daemon.log_lines(), hosts.program_id());
-        hosts.replace_cable();
-        daemon.await_log_line_after(seen_lines, "XDP program on tracker");
-        // The same program on a new interface.
-        assert_eq!(hosts.program_id(), first_id);
-        for mut client in hosts.clients() {
-            hosts.await_answer_of_program(&daemon, &mut client);
-        }
+        assert_follows_a_new_cable(hosts, &daemon);
         hosts.assert_program_serves(&daemon);
     });
+}
+
+/// The same program answers on the new interface.
+fn assert_follows_a_new_cable(hosts: &mut Hosts, daemon: &Daemon) {
+    let (seen_lines, first_id) = (daemon.log_lines(), hosts.program_id());
+    hosts.replace_cable();
+    daemon.await_log_line_after(seen_lines, "XDP program on tracker");
+    assert_eq!(hosts.program_id(), first_id);
+    for mut client in hosts.clients() {
+        hosts.await_answer_of_program(daemon, &mut client);
+    }
 }
 
 #[test]
@@ -60,13 +64,7 @@ fn assert_lives_in_a_root_directory(more: &[&str]) {
         let root = ["-d", directory.path().to_str().expect("the path is text")];
         let daemon = hosts.start(&[GENERIC, CONFINED, NEW_KEYS, &root, more].concat());
         assert_serves_with_a_new_key(hosts, &daemon);
-        let (seen_lines, first_id) = (daemon.log_lines(), hosts.program_id());
-        hosts.replace_cable();
-        daemon.await_log_line_after(seen_lines, "XDP program on tracker");
-        assert_eq!(hosts.program_id(), first_id);
-        for mut client in hosts.clients() {
-            hosts.await_answer_of_program(&daemon, &mut client);
-        }
+        assert_follows_a_new_cable(hosts, &daemon);
         assert_serves_with_a_new_key(hosts, &daemon);
     });
 }
