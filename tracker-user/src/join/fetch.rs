@@ -185,7 +185,7 @@ impl Donor {
                     }
                     Item::Torrents(block) => {
                         intake.parts_done = block.parts_done;
-                        if let Some((restorer, _)) = &intake.restorer {
+                        if let Some(restorer) = &intake.restorer {
                             restorer.put(block);
                         }
                     }
@@ -214,8 +214,7 @@ struct Intake<'a> {
     tracker: &'a Arc<Tracker>,
     timeouts: Timeouts,
     parser: Parser,
-    /// The threads that store it, and the moment as of which it is, in seconds of [`Now`].
-    restorer: Option<(Restorer, u32)>,
+    restorer: Option<Restorer>,
     parts_done: u32,
     end: Option<Contents>,
 }
@@ -238,14 +237,15 @@ impl<'a> Intake<'a> {
         let now_secs = Now::read().seconds();
         let terms = Terms { begun_secs: now_secs, now_secs, timeouts: self.timeouts };
         let started = Restorer::start(self.tracker, terms);
-        let restorer = started.map_err(|error| Failure::BrokenOff(format!("no threads here: {error}")))?;
-        self.restorer = Some((restorer, now_secs));
+        self.restorer =
+            Some(started.map_err(|error| Failure::BrokenOff(format!("no threads here: {error}")))?);
         Ok(())
     }
 
     /// Waits until everything is stored, and says how much that is.
     fn finish(&mut self) -> Result<Stored, Damage> {
-        let Some((restorer, begun_secs)) = self.restorer.take() else { return Ok(Stored::default()) };
+        let Some(restorer) = self.restorer.take() else { return Ok(Stored::default()) };
+        let begun_secs = restorer.begun_secs();
         let restored = restorer.finish()?;
         match self.end {
             Some(end) if end != restored.contents => return Err(Damage::Missing),

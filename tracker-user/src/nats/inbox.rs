@@ -130,10 +130,12 @@ impl Heard {
             Some(Asked { until, since }) if self.next < until => {
                 let waited_ns = now.nanoseconds().saturating_sub(since.nanoseconds());
                 let is_half_in = until - self.next <= ANSWER / 2;
-                match () {
-                    () if waited_ns >= ANSWER_NS => self.next,
-                    () if is_half_in && until <= self.newest => until,
-                    () => return None,
+                if waited_ns >= ANSWER_NS {
+                    self.next
+                } else if is_half_in && until <= self.newest {
+                    until
+                } else {
+                    return None;
                 }
             }
             Some(_) | None => self.next,

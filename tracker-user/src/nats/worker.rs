@@ -12,6 +12,7 @@ use async_nats::{Client, ConnectErrorKind, Event};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -61,24 +62,15 @@ impl Worker {
         let mut outage = Outage::new(servers.len());
         for server in servers.iter().cycle() {
             let wait = outage.wait(&mut self.node.random);
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime,
-                Err(error) => {
-                    self.node.counters.add(Counted::FailedConnections, 1);
-                    if let Some(message) = outage.failed(server, false, &error.to_string(), Instant::now()) {
-                        log::warn!("{message}");
-                    }
-                    pulse.beat();
-                    std::thread::sleep(wait.max(FIRST_WAIT));
-                    if *stop.borrow() {
-                        break;
-                    }
-                    continue;
+            let attempt = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => {
+                    let attempt = runtime.block_on(self.attempt(server, wait, &mut stop, pulse.clone()));
+                    // A name may still be looked up; nobody waits for it.
+                    runtime.shutdown_background();
+                    attempt
                 }
+                Err(error) => attempt_without_runtime(&error, wait, &stop, pulse),
             };
-            let attempt = runtime.block_on(self.attempt(server, wait, &mut stop, pulse.clone()));
-            // A name may still be looked up; nobody waits for it.
-            runtime.shutdown_background();
             self.node.counters.set(Counted::Connected, 0);
             match attempt {
                 Attempt::Stopped => break,
@@ -159,6 +151,21 @@ impl Worker {
             };
             failed(is_refused, format!("{}{source}{remedy}", error.kind()))
         })
+    }
+}
+
+/// What an attempt comes to for which the host has no descriptors left: a wait, in which it may get some.
+fn attempt_without_runtime(
+    error: &io::Error,
+    wait: Duration,
+    stop: &watch::Receiver<bool>,
+    pulse: &Pulse,
+) -> Attempt {
+    pulse.beat();
+    std::thread::sleep(wait.max(FIRST_WAIT));
+    match *stop.borrow() {
+        true => Attempt::Stopped,
+        false => Attempt::Failed { is_refused: false, reason: error.to_string() },
     }
 }
 

@@ -123,10 +123,10 @@ fn restore(
             match item {
                 Item::Header(header) => {
                     let (terms, age) = terms(&header, timeouts, here);
-                    begun = Some((Restorer::start(tracker, terms)?, terms.begun_secs, age));
+                    begun = Some((Restorer::start(tracker, terms)?, age));
                 }
                 Item::Torrents(block) => {
-                    if let Some((restorer, ..)) = &begun {
+                    if let Some((restorer, _)) = &begun {
                         restorer.put(block);
                     }
                 }
@@ -135,7 +135,8 @@ fn restore(
         }
     }
     parser.finish()?;
-    let (restorer, begun_secs, age) = begun.ok_or(Damage::CutOff)?;
+    let (restorer, age) = begun.ok_or(Damage::CutOff)?;
+    let begun_secs = restorer.begun_secs();
     let restored = restorer.finish()?;
     if end != Some(restored.contents) {
         return Err(Damage::Missing.into());

@@ -60,6 +60,7 @@ pub struct Restorer {
     /// There until the last block has been given.
     blocks: Option<SyncSender<Block>>,
     threads: Vec<JoinHandle<Result<Restored, Damage>>>,
+    begun_secs: u32,
 }
 
 impl Restorer {
@@ -77,7 +78,13 @@ impl Restorer {
             let thread = thread::Builder::new().name(format!("restore-{number}"));
             thread.spawn(move || restore_blocks(&received, &tracker, &terms))
         });
-        Ok(Self { blocks: Some(blocks), threads: threads.collect::<io::Result<_>>()? })
+        let threads = threads.collect::<io::Result<_>>()?;
+        Ok(Self { blocks: Some(blocks), threads, begun_secs: terms.begun_secs })
+    }
+
+    /// The moment of the snapshot in seconds of [`Now`](crate::clock::Now) on this host.
+    pub const fn begun_secs(&self) -> u32 {
+        self.begun_secs
     }
 
     /// Hands a block to the threads; waits where they have enough.
